@@ -1,0 +1,176 @@
+// Owns: what a configuration says, as values that every program shares. Refuses: reading text (Grammar), opening
+// tables (Tables), deciding (Matching, Expansion).
+
+import MailModel
+
+/// A whole pouch.conf, checked: every name that is used is defined.
+public struct Configuration: Hashable, Sendable {
+    /// The file it came from; nil for the built-in default.
+    public var path: String?
+    /// `queue directory`; absolute.
+    public var queueDirectory: String
+    /// `queue ttl`: how long a message is tried before its sender gets a DSN.
+    public var queueTTL: Duration = .seconds(4 * 86400)
+    /// `mta retry`: pauses after the first, second... failed attempt; the last repeats.
+    public var retryPauses: [Duration] = [.seconds(60), .seconds(300), .seconds(900), .seconds(3600), .seconds(14400)]
+    /// `smtp max-message-size`, octets.
+    public var maxMessageSize = 35 << 20
+    public var maxRecipients = 1000
+    public var maxMails = 100
+    /// `smtp sub-addr-delim`.
+    public var subaddressDelimiter: Character = "+"
+    /// `resolver ADDRESS port N`; nil asks the servers of resolv.conf.
+    public var resolver: Resolver?
+    /// `mta prefer`.
+    public var prefersIPv4 = false
+    /// `agent socket`; absolute.
+    public var agentSocket: String
+    public var superviseUsers: SuperviseUsers = .accounts(listener: "pouchd", relay: "pouchq")
+    public var listeners: [Listener] = []
+    public var tables: [String: TableDefinition] = [:]
+    public var actions: [String: Action] = [:]
+    /// In the order of the file; the first that matches wins.
+    public var rules: [Rule] = []
+
+    public init(queueDirectory: String, agentSocket: String) {
+        self.queueDirectory = queueDirectory
+        self.agentSocket = agentSocket
+    }
+
+    public struct Resolver: Hashable, Sendable {
+        public var address: String
+        public var port: UInt16
+        public init(address: String, port: UInt16 = 53) { (self.address, self.port) = (address, port) }
+    }
+
+    public enum SuperviseUsers: Hashable, Sendable {
+        /// `supervise user none`: every child keeps the starter's uid.
+        case none
+        case accounts(listener: String, relay: String)
+    }
+}
+
+/// `listen on`.
+public struct Listener: Hashable, Sendable {
+    public enum Place: Hashable, Sendable {
+        /// An address as text; port 25 unless given.
+        case internet(address: String, port: UInt16)
+    }
+    public var place: Place
+    /// `hostname`; nil takes the machine's name.
+    public var hostname: String?
+    public var tag: String?
+
+    public init(place: Place, hostname: String? = nil, tag: String? = nil) {
+        (self.place, self.hostname, self.tag) = (place, hostname, tag)
+    }
+}
+
+/// `table NAME ...`: where its entries are.
+public enum TableDefinition: Hashable, Sendable {
+    /// `{ a, b }`: keys without values.
+    case list([String])
+    /// `{ a = b }`, in the order of the file.
+    case mapping([Entry])
+    /// `file:/path` (or a bare path).
+    case file(String)
+
+    public struct Entry: Hashable, Sendable {
+        public var key: String
+        public var value: String
+        public init(key: String, value: String) { (self.key, self.value) = (key, value) }
+    }
+}
+
+/// `action NAME ...`.
+public struct Action: Hashable, Sendable {
+    public enum Method: Hashable, Sendable {
+        /// nil is `~/Maildir`; `%{...}` not yet expanded.
+        case maildir(path: String?)
+        /// `lmtp DEST [rcpt-to]`: `host:port` or the absolute path of a socket.
+        case lmtp(destination: String, rcptTo: Bool)
+        case relay(Relay)
+        case expandOnly
+        case forwardOnly
+    }
+    public var name: String
+    public var method: Method
+    /// `alias <t>`.
+    public var aliasTable: String?
+    /// `virtual <t>`.
+    public var virtualTable: String?
+    /// `userbase <t>`.
+    public var userTable: String?
+    /// `user U`: deliver as this user, whoever the recipient is.
+    public var user: String?
+    /// `ttl`, over `queue ttl`.
+    public var ttl: Duration?
+
+    public init(name: String, method: Method) { (self.name, self.method) = (name, method) }
+
+    public struct Relay: Hashable, Sendable {
+        /// `host URL`, in order; empty goes by MX.
+        public var hosts: [RelayHost] = []
+        /// `helo NAME`.
+        public var helo: String?
+        /// `src ADDR`, in turn.
+        public var sources: [String] = []
+        /// `mail-from ADDR`.
+        public var mailFrom: String?
+        public init() {}
+    }
+}
+
+/// `[proto://]host[:port]` (`label@` comes with `auth`).
+public struct RelayHost: Hashable, Sendable {
+    public enum Scheme: String, Hashable, Sendable { case smtp = "smtp", smtpNoTLS = "smtp+notls", lmtp = "lmtp" }
+    public var scheme: Scheme
+    public var host: String
+    public var port: UInt16
+
+    public init(scheme: Scheme = .smtp, host: String, port: UInt16 = 25) {
+        (self.scheme, self.host, self.port) = (scheme, host, port)
+    }
+}
+
+/// `match ... action NAME` or `match ... reject`: every condition must hold.
+public struct Rule: Hashable, Sendable {
+    public enum Outcome: Hashable, Sendable {
+        case action(String)
+        case reject
+    }
+    /// A condition of the rule, `!` before it or not.
+    public struct Condition: Hashable, Sendable {
+        public var test: Test
+        public var negated: Bool
+        public init(_ test: Test, negated: Bool = false) { (self.test, self.negated) = (test, negated) }
+    }
+    public enum Test: Hashable, Sendable {
+        case fromAny
+        /// Submitted here: mail-enqueue, the loopback addresses, a Unix socket.
+        case fromLocal
+        case fromSource(TableReference)
+        case fromMailFrom(TableReference)
+        case fromAuthenticated
+        case forAny
+        /// `localhost` and the machine's own name.
+        case forLocal
+        case forDomain(TableReference)
+        case forRecipient(TableReference)
+        case tag(String)
+    }
+    public var conditions: [Condition]
+    public var outcome: Outcome
+    /// Line of the file, for mail-expand and errors.
+    public var line: Int
+
+    public init(conditions: [Condition], outcome: Outcome, line: Int) {
+        (self.conditions, self.outcome, self.line) = (conditions, outcome, line)
+    }
+}
+
+/// `<name>`, or a value written in place, which is a list of one.
+public enum TableReference: Hashable, Sendable {
+    case named(String)
+    case values([String])
+}

@@ -1,0 +1,39 @@
+// Owns: a server's reply as a value and as bytes. Refuses: deciding which reply to give, reading replies of others
+// (ReplyParser).
+
+import MailModel
+
+/// A reply of RFC 5321 §4.2: a three-digit code, an enhanced status code where one belongs (RFC 2034), lines of text.
+public struct Reply: Hashable, Sendable {
+    public let code: Int
+    public let status: EnhancedStatusCode?
+    /// At least one line; printable, without line ends.
+    public let lines: [String]
+
+    /// - Parameter code: 200 to 559 (RFC 5321 §4.2.1: a first digit of 2 to 5, a second of 0 to 5).
+    public init(_ code: Int, _ status: EnhancedStatusCode? = nil, _ lines: [String]) {
+        precondition((200...559).contains(code) && !lines.isEmpty)
+        (self.code, self.status, self.lines) = (code, status, lines)
+    }
+
+    public init(_ code: Int, _ status: EnhancedStatusCode? = nil, _ line: String) { self.init(code, status, [line]) }
+
+    public var isPositive: Bool { code < 400 }
+    public var isTemporary: Bool { (400..<500).contains(code) }
+    public var isPermanent: Bool { code >= 500 }
+
+    /// The reply on one line, as logs and attempts keep it: `550 5.1.1 No such user`.
+    public var summary: String { "\(code) " + (status.map { "\($0) " } ?? "") + lines.joined(separator: " ") }
+
+    /// The reply as it goes over the wire, CRLF included; the enhanced status code stands on every line (RFC 2034 §4).
+    public var bytes: [UInt8] {
+        var out: [UInt8] = []
+        for (index, line) in lines.enumerated() {
+            out += "\(code)\(index == lines.count - 1 ? " " : "-")".utf8
+            if let status { out += "\(status) ".utf8 }
+            out += line.utf8
+            out += [13, 10]
+        }
+        return out
+    }
+}
