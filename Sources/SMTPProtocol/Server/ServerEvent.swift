@@ -40,7 +40,7 @@ public enum ServerAction: Hashable, Sendable {
     case commitMessage
     /// The message begun ends without a trace. Each message begun ends with this or with `.commitMessage`, never both.
     case abortMessage
-    /// For the log: a command was refused. The command is printable, one line, and cut after 200 characters.
+    /// For the log: a command was refused. The command is printable, one line, of at most 400 characters.
     case refused(command: String, reply: Reply)
     /// Write what is unsent, then close. Always the last action of a session.
     case close
