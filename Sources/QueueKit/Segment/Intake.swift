@@ -32,22 +32,29 @@ public final class Intake: Sendable {
     let background: WorkQueue
     private let commits: GroupCommit
     private let thread: Thread
-    private let trigger: TriggerWriter?
+    /// Tells the runner that there is new mail.
+    let announce: @Sendable () -> Void
 
-    /// - Parameter place: `.incoming` for a listener, `.queue` for the runner.
+    /// - Parameters:
+    ///   - place: `.incoming` for a listener, `.queue` for the runner.
+    ///   - committed: told from another thread after each commit.
     /// - Throws: QueueError when the spool is missing, newer, or its directory can't be opened.
     public init(
         _ layout: SpoolLayout, place: SpoolLayout.Place, limits: IntakeLimits = IntakeLimits(),
-        clock: any TimeSource = SystemClock(), syscalls: any Syscalls = LibC()
+        clock: any TimeSource = SystemClock(), syscalls: any Syscalls = LibC(),
+        committed: @escaping @Sendable () -> Void = {}
     ) throws(QueueError) {
         _ = try SpoolMeta.read(layout, syscalls: syscalls)
         store = DirectorySegmentStore(try Directory(layout.path(place), syscalls: syscalls), clock: clock)
         role = place == .incoming ? .listener : .runner
         (self.limits, self.clock) = (limits, clock)
         let trigger = place == .incoming ? TriggerWriter(layout, syscalls: syscalls) : nil
-        self.trigger = trigger
+        announce = {
+            trigger?.pull()
+            committed()
+        }
         background = try WorkQueue("spool")
-        commits = GroupCommit(store: store, role: role, background: background) { trigger?.pull() }
+        commits = GroupCommit(store: store, role: role, background: background) { [announce] in announce() }
         thread = try commits.start()
     }
 
@@ -58,9 +65,10 @@ public final class Intake: Sendable {
         IncomingMessage(StoredEnvelope(envelope), self, ready: ready)
     }
 
-    func begin(_ stored: StoredEnvelope) -> IncomingMessage { IncomingMessage(stored, self, ready: {}) }
+    func begin(_ stored: StoredEnvelope, ready: @escaping @Sendable () -> Void = {}) -> IncomingMessage {
+        IncomingMessage(stored, self, ready: ready)
+    }
     func submit(_ message: GroupCommit.Waiting) { commits.submit(message) }
-    func announce() { trigger?.pull() }
 
     /// Answers all that waits, closes the segment and ends the threads. Nothing may begin after it.
     public func close() {

@@ -88,6 +88,20 @@ struct SegmentReader {
         return result
     }
 
+    /// The message that begins at `offset`, its content not checked; nil when it is not what was written.
+    func message(at offset: Int64) throws(QueueError) -> StoredMessage? {
+        let window = FileWindow(file, size: 16 << 10)
+        guard case .whole(let message, _) = try message(at: offset, limit: try file.size(), false, window) else {
+            return nil
+        }
+        return message
+    }
+
+    /// Where the blocks of a broken message end: the next message's start, or the end of the file.
+    func endOfBroken(at offset: Int64) throws(QueueError) -> Int64 {
+        try nextStart(after: offset, limit: try file.size(), FileWindow(file))
+    }
+
     private enum Finding {
         case whole(StoredMessage, durable: Int64)
         case broken(QueueID?)

@@ -17,4 +17,7 @@ struct RunnerLock {
                 explanation: "another process is its runner (mail-relay or mail-queue). Wait for it, or ask it.")
         }
     }
+
+    /// Lets another process be the runner; a failure means that the lock goes with this process.
+    func release() { try? directory.unlock() }
 }

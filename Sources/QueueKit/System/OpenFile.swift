@@ -80,7 +80,7 @@ public final class OpenFile: Sendable {
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
             let into = UnsafeMutableRawBufferPointer(buffer)
             switch Result(catching: { () throws(QueueError) in try read(into: into, at: offset, file: file, line: line)
-                })
+            })
             {
             case .success(let count): filled = count
             case .failure(let error): failure = error
