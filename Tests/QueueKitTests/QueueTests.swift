@@ -130,6 +130,9 @@ private final class Runner {
             let next = try #require(try runner.queue.finish(id))
             #expect((60_000...66_000).contains(next.since(clock.now()).milliseconds))
             try runner.settle()
+            let seen = try #require(QueueSnapshot(spool.layout, prefix: "\(id)").messages.first)
+            #expect(seen.state == .deferred && seen.nextAttempt == next && seen.lastAttempt == ok)
+            #expect(seen.recipients.map(\.status) == [.delivered, .expanded, .pending, .delivered, .pending])
             runner.queue.close()
         }
         let runner = try Runner(spool, clock: clock)
@@ -244,6 +247,9 @@ private final class Runner {
         try runner.collect { (try? spool.names(.offline)) == [] }
         #expect(runner.queue.ids == [message.id])
         #expect(try spool.names(.quarantine).isEmpty)
+        let snapshot = try QueueSnapshot(spool.layout)
+        #expect(snapshot.messages.map(\.id) == [message.id] && snapshot.problems.isEmpty)
+        #expect(try snapshot.content(of: message.id)?.all() == text(1000))
         // Another drop that claims the same name is nobody's mail.
         try drop(spool, message, size: 7)
         try runner.collect { (try? spool.names(.offline)) == [] }
