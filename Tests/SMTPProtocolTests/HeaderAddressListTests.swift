@@ -41,7 +41,7 @@ import Testing
     /// Nothing here recurses, reads twice or grows without bound.
     @Test(arguments: ["(", "<", "\"", "[", "a,", ":", "a:", "\\", "@", "a.", ",", "a ", "<a@b.example>,", ";"])
     func boundsHostileLists(unit: String) {
-        let value = Array(repeatElement(Array(unit.utf8), count: 100_000).joined())
+        let value = Array(repeatElement(Array(unit.utf8), count: 20_000).joined())
         let list = AddressList(value)
         #expect(list.elements.count <= AddressList.elementLimit)
         #expect(list.isCut == (unit == "a," || unit == "<a@b.example>,"))

@@ -85,10 +85,10 @@ import Testing
         #expect(scanner.value(of: "y") == nil)
     }
 
-    /// 100,000 short lines are scanned once each, however they come.
+    /// 20,000 short lines are scanned once each, however they come.
     @Test func manyLinesAreLinear() {
         var scanner = HeaderScanner(limit: 1 << 20)
-        for _ in 0..<100_000 { scanner.append(Array("A: b\r\n".utf8)) }
-        #expect(scanner.fields.count == 100_000)
+        for _ in 0..<20_000 { scanner.append(Array("A: b\r\n".utf8)) }
+        #expect(scanner.fields.count == 20_000)
     }
 }
