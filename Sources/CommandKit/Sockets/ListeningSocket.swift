@@ -100,7 +100,7 @@ public struct ListeningSocket: Hashable, Sendable {
         guard status.st_mode & S_IFMT == S_IFSOCK else {
             throw CommandFailure(
                 .configuration,
-                "cannot listen on \(address.path): a file that is no socket is in the way. Move it."
+                "cannot listen on \(address.path): a file that is no socket is in the way. Move it away."
             )
         }
         switch try probe(address) {
