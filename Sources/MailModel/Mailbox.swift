@@ -30,7 +30,7 @@ public struct Mailbox: Sendable {
     public var isAddressLiteral: Bool { domain.first == "[" }
 
     /// Splits a local-part, a dot-string or a quoted string (RFC 5321 §4.1.2), from what follows it.
-    static func readLocalPart(_ text: Substring) -> (String, Substring)? {
+    package static func readLocalPart(_ text: Substring) -> (String, Substring)? {
         guard text.first == "\"" else {
             let local = text.prefix { $0 != "@" && isAtomText($0) || $0 == "." }
             guard !local.isEmpty, !local.hasPrefix("."), !local.hasSuffix("."), !local.contains("..") else {
