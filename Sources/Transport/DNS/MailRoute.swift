@@ -39,9 +39,13 @@ extension MailRoute {
     static func withoutDNS(_ domain: String, prefersIPv4: Bool) -> MailRoute? {
         let lower = domain.lowercased()
         if lower == "localhost" || lower.hasSuffix(".localhost") {
-            return .hosts([MailHost(name: domain, addresses: prefersIPv4 ? ["127.0.0.1", "::1"] : ["::1", "127.0.0.1"])])
+            return .hosts([
+                MailHost(name: domain, addresses: prefersIPv4 ? ["127.0.0.1", "::1"] : ["::1", "127.0.0.1"])
+            ])
         }
-        if let address = IPAddressText.canonical(domain) { return .hosts([MailHost(name: domain, addresses: [address])]) }
+        if let address = IPAddressText.canonical(domain) {
+            return .hosts([MailHost(name: domain, addresses: [address])])
+        }
         guard domain.hasPrefix("[") else { return nil }
         var inner = domain.dropFirst().dropLast()
         let isIPv6 = inner.lowercased().hasPrefix("ipv6:")
