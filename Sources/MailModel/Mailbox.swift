@@ -30,7 +30,7 @@ public struct Mailbox: Sendable {
     public var isAddressLiteral: Bool { domain.first == "[" }
 
     /// Splits a local-part, a dot-string or a quoted string (RFC 5321 §4.1.2), from what follows it.
-    static func readLocalPart(_ text: Substring) -> (String, Substring)? {
+    package static func readLocalPart(_ text: Substring) -> (String, Substring)? {
         guard text.first == "\"" else {
             let local = text.prefix { $0 != "@" && isAtomText($0) || $0 == "." }
             guard !local.isEmpty, !local.hasPrefix("."), !local.hasSuffix("."), !local.contains("..") else {
@@ -95,7 +95,8 @@ extension Mailbox: CustomStringConvertible {
     /// The local-part as a path carries it: quoted where it is no dot-string.
     public var quotedLocalPart: String {
         guard Self.needsQuotes(localPart) else { return localPart }
-        return "\"" + localPart.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
+        // By scalars: a quote that carries a combining mark is a quote all the same.
+        return "\"" + localPart.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
     }
 }
 

@@ -13,12 +13,15 @@ public enum ServerEvent: Sendable {
     case recipientDecided(Reply?)
     /// Answers `.commitMessage`: one reply, or in LMTP one for each accepted recipient in order (RFC 2033 §4.2).
     case stored([Reply])
-    /// The message can't be stored any more; the rest of its content is read and dropped, then this reply is given.
+    /// The message can't be stored any more; the rest of its content is read and dropped, then this reply is given. May
+    /// also answer `.commitMessage`. A reply that is no refusal is replaced by 451 4.3.0.
     case storageFailed(Reply)
+    /// The peer said nothing for too long. Ignored while a message is being stored: then the peer waits for us.
     case timedOut
     /// The program is about to stop: idle sessions get 421, transactions under way finish (RFC 5321 §3.8).
     case shuttingDown
-    /// The peer closed its side.
+    /// The peer closed its side. Say it when reading meets the end, and don't read while `wantsInput` is false: what
+    /// was received before and waits for a decision is dropped with it.
     case peerClosed
 }
 
@@ -35,11 +38,11 @@ public enum ServerAction: Hashable, Sendable {
     case content([UInt8])
     /// The final dot was read and the content is acceptable; answer with `.stored`.
     case commitMessage
-    /// The message begun ends without a trace.
+    /// The message begun ends without a trace. Each message begun ends with this or with `.commitMessage`, never both.
     case abortMessage
-    /// For the log: a command was refused.
+    /// For the log: a command was refused. The command is printable, one line, of at most 400 characters.
     case refused(command: String, reply: Reply)
-    /// Write what is unsent, then close.
+    /// Write what is unsent, then close. Always the last action of a session.
     case close
 }
 
@@ -82,11 +85,26 @@ public struct RecipientRequest: Hashable, Sendable {
 public struct Transaction: Hashable, Sendable {
     public var sender: SenderRequest
     public var recipients: [RecipientRequest]
+    /// For the Received line and the rules.
+    public var greeting: PeerGreeting
 
-    public init(sender: SenderRequest, recipients: [RecipientRequest]) {
+    public init(
+        sender: SenderRequest, recipients: [RecipientRequest], greeting: PeerGreeting = PeerGreeting(name: "")
+    ) {
         self.sender = sender
         self.recipients = recipients
+        self.greeting = greeting
     }
+}
+
+/// How the peer introduced itself.
+public struct PeerGreeting: Hashable, Sendable {
+    /// What it said in HELO, EHLO or LHLO: printable ASCII without spaces, 1 to 255 octets; hostile otherwise.
+    public var name: String
+    /// Whether it said EHLO or LHLO: `with ESMTP` in the Received line, else `with SMTP` (RFC 3848; LMTP by flavour).
+    public var isExtended: Bool
+
+    public init(name: String, isExtended: Bool = true) { (self.name, self.isExtended) = (name, isExtended) }
 }
 
 /// What a server says of itself and insists on.

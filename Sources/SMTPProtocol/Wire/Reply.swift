@@ -26,12 +26,13 @@ public struct Reply: Hashable, Sendable {
     public var summary: String { "\(code) " + (status.map { "\($0) " } ?? "") + lines.joined(separator: " ") }
 
     /// The reply as it goes over the wire, CRLF included; the enhanced status code stands on every line (RFC 2034 §4).
+    /// Control characters in a line, which could end it or forge another, go out as `?`.
     public var bytes: [UInt8] {
         var out: [UInt8] = []
         for (index, line) in lines.enumerated() {
             out += "\(code)\(index == lines.count - 1 ? " " : "-")".utf8
             if let status { out += "\(status) ".utf8 }
-            out += line.utf8
+            out += line.utf8.lazy.map { $0 < 32 || $0 == 127 ? UInt8(ascii: "?") : $0 }
             out += [13, 10]
         }
         return out

@@ -1,0 +1,120 @@
+// Owns: appending to the journal of one segment, with room reserved beforehand. Refuses: syncing (Housekeeper does,
+// on its thread), deciding what to write.
+//
+// Order: room is reserved before an attempt starts; its result is written at once and synced within a second by the
+// Housekeeper. A crash before the sync forgets the last marks: those messages are tried again. After a failed sync the
+// file is never synced again: the whole state goes to a new journal, which replaces it, before any further attempt.
+
+import Glibc
+import MailModel
+
+/// The journal of one segment. Used by the runner's thread; only `file` is handed to the syncing thread.
+final class JournalWriter {
+    /// Room is reserved in steps of this size.
+    static let reserveStep: Int64 = 64 << 10
+    static let temporarySuffix = ".new"
+
+    let name: String
+    private let directory: Directory
+    private let header: JournalFormat.Header
+    private(set) var end: Int64
+    private(set) var frames: UInt64
+    private var allocated: Int64
+    private var promised: Int64 = 0
+    private var open: OpenFile?
+
+    /// Creates a journal. Its name becomes durable with the next sync of the directory.
+    init(
+        creating name: String, in directory: Directory, segmentStamp: UInt64, clock: any TimeSource
+    ) throws(QueueError) {
+        (self.name, self.directory) = (name, directory)
+        header = JournalFormat.Header(segmentStamp: segmentStamp, created: clock.now())
+        let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: "\(QueueID.make(clock))")
+        do throws(QueueError) {
+            try unnamed.file.setMode(SpoolLayout.fileMode)
+            try unnamed.file.write(header.bytes, at: 0)
+            try directory.link(unnamed, as: name)
+        } catch {
+            directory.discard(unnamed)
+            throw error
+        }
+        (end, frames, allocated) = (Int64(JournalFormat.headerLength), 0, Int64(JournalFormat.headerLength))
+        open = unnamed.file
+    }
+
+    /// Goes on where a journal that was read ends; a torn tail is cut off.
+    init(continuing contents: JournalFormat.Contents, name: String, in directory: Directory) throws(QueueError) {
+        (self.name, self.directory, header) = (name, directory, contents.header)
+        (end, frames, allocated) = (contents.end, contents.frames, contents.end)
+        let file = try directory.open(name, flags: O_RDWR)
+        try file.truncate(to: end)
+        open = file
+    }
+
+    /// Goes on with a journal that got a new name.
+    private init(_ other: JournalWriter, name: String) {
+        (self.name, directory, header) = (name, other.directory, other.header)
+        (end, frames, allocated) = (other.end, other.frames, other.allocated)
+        open = other.open
+    }
+
+    /// The file to sync after a write.
+    func file() throws(QueueError) -> OpenFile {
+        if let open { return open }
+        let file = try directory.open(name, flags: O_RDWR)
+        open = file
+        return file
+    }
+
+    /// Lets go of the descriptor while nothing is under way.
+    func rest() { open = nil }
+
+    /// Makes sure that `bytes` more can be written, whatever happens to the disk meanwhile.
+    func reserve(_ bytes: Int64) throws(QueueError) {
+        promised += bytes
+        guard end + promised > allocated else { return }
+        let target = (end + promised + Self.reserveStep) / Self.reserveStep * Self.reserveStep
+        do throws(QueueError) {
+            try file().reserve(offset: allocated, length: target - allocated)
+        } catch {
+            promised -= bytes
+            throw error
+        }
+        allocated = target
+    }
+
+    /// Gives back what `reserve` promised.
+    func release(_ bytes: Int64) { promised = max(0, promised - bytes) }
+
+    /// Writes entries as one frame. Not durable before the Housekeeper synced.
+    func append(_ entries: [JournalEntry]) throws(QueueError) {
+        let frame = JournalFormat.frame(entries, number: frames, id: header.id)
+        try file().write(frame, at: end)
+        end += Int64(frame.count)
+        frames += 1
+        allocated = max(allocated, end)
+    }
+
+    /// A new journal with the whole state, durable, in place of the old one.
+    static func replacing(
+        _ name: String, with entries: [JournalEntry], in directory: Directory, segmentStamp: UInt64,
+        clock: any TimeSource
+    ) throws(QueueError) -> JournalWriter {
+        let temporary = name + temporarySuffix
+        try directory.unlink(temporary)
+        let new = try JournalWriter(creating: temporary, in: directory, segmentStamp: segmentStamp, clock: clock)
+        try new.append(entries)
+        try new.file().sync()
+        try directory.replace(name, with: temporary)
+        try directory.sync()
+        return JournalWriter(new, name: name)
+    }
+
+    /// The whole file, read; nil when there is none. The inner nil: its header is broken.
+    static func read(_ name: String, in directory: Directory) throws(QueueError) -> JournalFormat.Contents?? {
+        guard let file = try directory.openIfThere(name, flags: O_RDONLY) else { return nil }
+        let size = try file.size()
+        guard size <= Int64(1) << 31 else { return .some(nil) }
+        return .some(JournalFormat.read(try file.read(Int(size), at: 0)))
+    }
+}

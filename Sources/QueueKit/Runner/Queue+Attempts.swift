@@ -1,0 +1,252 @@
+// Owns: an attempt from due to recorded. Refuses: where mail goes and what peers say.
+
+import HeapModule
+import MailModel
+
+/// A message that may be tried now: its envelope, its content, the recipients that are left.
+public struct DueMessage {
+    public struct Outstanding: Hashable, Sendable {
+        public var number: Int
+        public var recipient: Recipient
+    }
+
+    public let envelope: Envelope
+    /// Octets of content.
+    public let size: Int64
+    public let outstanding: [Outstanding]
+    /// How often it was tried before.
+    public let attempts: Int
+    /// Whether it may expire now: never before one attempt since the clock last stepped.
+    public let mayExpire: Bool
+    private let reader: SegmentReader
+    private let message: StoredMessage
+
+    init(
+        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, mayExpire: Bool
+    ) {
+        (self.reader, self.message) = (reader, message)
+        (envelope, size) = (message.envelope, message.contentLength)
+        (self.outstanding, self.attempts, self.mayExpire) = (outstanding, attempts, mayExpire)
+    }
+
+    /// A new reading of the content from its start.
+    public func content() -> MessageContent { reader.content(of: message) }
+}
+
+/// What became of one recipient in an attempt.
+public struct RecipientOutcome: Hashable, Sendable {
+    public var number: Int
+    public var attempt: Attempt
+    public var status: DeliveryStatus
+
+    public init(number: Int, attempt: Attempt, status: DeliveryStatus) {
+        (self.number, self.attempt, self.status) = (number, attempt, status)
+    }
+}
+
+extension Queue {
+    /// What an attempt's result may take in the journal, for each recipient.
+    static let resultSpace: Int64 = 2048
+
+    /// When the next message is due, by the monotonic clock in milliseconds; nil when none waits.
+    public var nextDue: Int64? {
+        dropStale()
+        return due.min?.due
+    }
+
+    private func dropStale() {
+        while let first = due.min {
+            if let row = rows[first.id], row.due == first.due, !row.isHeld, !row.inFlight { return }
+            due.removeMin()
+        }
+    }
+
+    /// The messages that are due, oldest first; each is then in flight until `finish`.
+    public func takeDue(limit: Int) -> [QueueID] {
+        readNotes()
+        watchClock()
+        let now = clock.monotonic()
+        var taken: [QueueID] = []
+        while taken.count < limit {
+            dropStale()
+            guard let first = due.min, first.due <= now else { break }
+            due.removeMin()
+            rows[first.id]?.inFlight = true
+            if let name = rows[first.id]?.segment { segments[name]?.inFlight += 1 }
+            taken.append(first.id)
+        }
+        return taken
+    }
+
+    /// After a step of the wall clock of over an hour each message gets one attempt before it may expire.
+    private func watchClock() {
+        let offset = clock.now().milliseconds - clock.monotonic()
+        guard abs(offset - clockOffset) > 3_600_000 else { return }
+        clockOffset = offset
+        for id in Array(rows.keys) { rows[id]?.triedSinceStep = false }
+    }
+
+    /// Opens a message that `takeDue` gave, with room reserved for the results of an attempt.
+    ///
+    /// - Throws: QueueError. `.corrupt`: the message went to quarantine and is the queue's no more. Anything else: the
+    ///   message is back in the queue for later.
+    public func open(_ id: QueueID) throws(QueueError) -> DueMessage {
+        guard let row = rows[id], let segment = segments[row.segment] else {
+            throw QueueError(.unknownMessage, "open message \(id)")
+        }
+        do throws(QueueError) {
+            let (reader, message) = try storedMessage(row)
+            let outstanding = outstanding(message, segment.states[row.offset])
+            try openJournal(segment).reserve(Self.resultSpace * Int64(outstanding.count + 1))
+            return DueMessage(
+                reader, message, outstanding: outstanding, attempts: Int(row.attempts),
+                mayExpire: row.triedSinceStep)
+        } catch {
+            if error.kind == .corrupt { quarantineMessage(id, row, segment) } else { postpone(id) }
+            throw error
+        }
+    }
+
+    private func outstanding(_ message: StoredMessage, _ state: MessageState?) -> [DueMessage.Outstanding] {
+        let own = message.envelope.recipients
+        guard let state else {
+            return own.enumerated().map { .init(number: $0.offset, recipient: $0.element) }
+        }
+        let all = own + state.expansions
+        return zip(all.indices, all).filter { state.statuses.indices.contains($0.0) && !state.statuses[$0.0].isFinal }
+            .map { .init(number: $0.0, recipient: $0.1) }
+    }
+
+    /// What can't be opened now is tried again after the first pause.
+    private func postpone(_ id: QueueID) {
+        guard var row = rows[id] else { return }
+        row.inFlight = false
+        row.due = clock.monotonic() + options.schedule.pause(afterAttempts: 1, jitter: 0).milliseconds
+        rows[id] = row
+        segments[row.segment]?.inFlight -= 1
+        due.insert(DueEntry(due: row.due, id: id))
+    }
+
+    private func quarantineMessage(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment) {
+        let reason = "Message \(id) is damaged where it is stored."
+        do throws(QueueError) {
+            if let file = try segment.store.open(segment.name) {
+                let end = try SegmentReader(file).endOfBroken(at: row.offset)
+                try quarantine.copy(
+                    row.offset..<end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
+            }
+            try write([.quarantined(message: row.offset)], segment)
+            report(.quarantined(name: "\(segment.name).\(row.offset)", reason: reason))
+            forget(id, row, segment, wasInFlight: true)
+        } catch {
+            report(.failed(error))
+            postpone(id)
+        }
+    }
+
+    /// Replaces a recipient by those an alias expanded to; gives their numbers.
+    public func expand(_ id: QueueID, recipient: Int, into new: [Recipient]) throws(QueueError) -> Range<Int> {
+        guard let row = rows[id], let segment = segments[row.segment] else {
+            throw QueueError(.unknownMessage, "expand a recipient of \(id)")
+        }
+        let entry = JournalEntry.expanded(message: row.offset, recipient: UInt32(recipient), into: new)
+        try write([entry], segment)
+        try openJournal(segment).reserve(Self.resultSpace * Int64(new.count))
+        var state = state(row, segment)
+        let first = state.statuses.count
+        state.apply(entry)
+        remember(state, row.offset, segment)
+        return first..<first + new.count
+    }
+
+    private func state(_ row: MessageRow, _ segment: TrackedSegment) -> MessageState {
+        segment.states[row.offset] ?? MessageState(recipientCount: Int(row.recipientCount), held: row.isHeld)
+    }
+
+    /// Writes results of an attempt that is still under way for other recipients.
+    public func record(_ id: QueueID, _ outcomes: [RecipientOutcome]) throws(QueueError) {
+        guard let row = rows[id], let segment = segments[row.segment], !outcomes.isEmpty else { return }
+        let entries = outcomes.map {
+            JournalEntry.attempt(message: row.offset, recipient: UInt32($0.number), $0.attempt, $0.status)
+        }
+        var state = state(row, segment)
+        for entry in entries { state.apply(entry) }
+        segment.states[row.offset] = state
+        segment.journal?.release(Self.resultSpace * Int64(outcomes.count))
+        do throws(QueueError) {
+            try write(entries, segment)
+        } catch {
+            // The results are known to memory; they go into a new journal before any further attempt.
+            segment.unsynced.append((segment.journal?.frames ?? 0, entries))
+            throw error
+        }
+    }
+
+    /// Ends an attempt: the message is final and goes, or it gets its next time.
+    ///
+    /// - Returns: when it is tried next, by the wall clock; nil when it is final (or removed meanwhile).
+    @discardableResult
+    public func finish(_ id: QueueID) throws(QueueError) -> Timestamp? {
+        guard var row = rows[id], let segment = segments[row.segment] else { return nil }
+        var state = state(row, segment)
+        if row.removalAsked {
+            try write([.removed(message: row.offset)], segment)
+            state.apply(.removed(message: row.offset))
+        }
+        segment.journal?.release(Self.resultSpace)
+        guard !state.isFinal else {
+            forget(id, row, segment, wasInFlight: true)
+            return nil
+        }
+        segment.inFlight -= 1
+        row.inFlight = false
+        row.attempts = row.attempts == .max ? .max : row.attempts + 1
+        row.triedSinceStep = true
+        let pause = options.schedule.pause(afterAttempts: Int(row.attempts), jitter: Double.random(in: 0...1))
+        row.due = clock.monotonic() + pause.milliseconds
+        let next = clock.now().advanced(by: pause)
+        rows[id] = row
+        if !row.isHeld { due.insert(DueEntry(due: row.due, id: id)) }
+        remember(state, row.offset, segment)
+        try write([.scheduled(message: row.offset, next)], segment)
+        if segment.inFlight == 0 { segment.journal?.rest() }
+        return next
+    }
+
+    func forget(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment, wasInFlight: Bool) {
+        rows[id] = nil
+        segment.states[row.offset] = nil
+        segment.remaining -= 1
+        if wasInFlight { segment.inFlight -= 1 }
+        if segment.inFlight == 0 { segment.journal?.rest() }
+        retireIfDone(segment)
+    }
+
+    /// Stores a message of our own. A message with this queue ID that exists already is a success: a DSN's ID is
+    /// derived from what it is about.
+    ///
+    /// - Parameter done: told from another thread once it is durable, or why it is not.
+    public func submit(
+        _ envelope: Envelope, content: [UInt8], done: @escaping @Sendable (QueueError?) -> Void
+    ) {
+        guard rows[envelope.id] == nil else { return done(nil) }
+        let message = intake.begin(StoredEnvelope(envelope))
+        if case .failed(let error) = message.append(content) {
+            message.abort()
+            return done(error)
+        }
+        message.commit { result in
+            if case .failure(let error) = result { done(error) } else { done(nil) }
+        }
+    }
+}
+
+extension QueueID {
+    /// The queue ID of a DSN, the same whenever it is made from the same message, recipients and cause.
+    public static func derived(from message: QueueID, recipients: [Int], cause: String) -> QueueID {
+        var text = "\(message)"
+        for number in recipients { text += " \(number)" }
+        let digest = Checksum.sha256(Array("\(text) \(cause)".utf8))
+        return QueueID(bytes: message.bytes.prefix(5) + [digest[0] & 15] + digest[1..<8]) ?? message
+    }
+}

@@ -1,0 +1,79 @@
+// Owns: what an operator orders about messages. Refuses: who may order (the control socket), durability before the
+// answer (`whenDurable`).
+
+import MailModel
+
+extension Queue {
+    /// The message that a unique prefix of its queue ID names.
+    ///
+    /// - Throws: QueueError `.unknownMessage` when none or several do.
+    public func resolve(_ prefix: String) throws(QueueError) -> QueueID {
+        let found = QueueID.range(ofPrefix: prefix).map { range in rows.keys.filter { range.contains($0) } } ?? []
+        guard let id = found.first else {
+            throw QueueError(
+                .unknownMessage, "find message \(prefix)",
+                explanation: "no message in the queue has this queue ID. `mail-queue list` shows those there are.")
+        }
+        guard found.count == 1 else {
+            throw QueueError(
+                .unknownMessage, "find message \(prefix)",
+                explanation: "\(found.count) messages begin like this. Give more of the queue ID.")
+        }
+        return id
+    }
+
+    /// Whether a message is in the queue.
+    public func contains(_ id: QueueID) -> Bool { rows[id] != nil }
+
+    /// Keeps a message from being tried until it is released. False when it was held already.
+    public func hold(_ id: QueueID, reason: String) throws(QueueError) -> Bool {
+        guard var row = rows[id], let segment = segments[row.segment], !row.isHeld else { return false }
+        try write([.held(message: row.offset, reason: reason)], segment)
+        row.isHeld = true
+        rows[id] = row
+        return true
+    }
+
+    /// Undoes `hold`; the message is due at once. False when it was not held.
+    public func release(_ id: QueueID) throws(QueueError) -> Bool {
+        guard var row = rows[id], let segment = segments[row.segment], row.isHeld else { return false }
+        try write([.released(message: row.offset)], segment)
+        row.isHeld = false
+        row.due = clock.monotonic()
+        rows[id] = row
+        if !row.inFlight { due.insert(DueEntry(due: row.due, id: id)) }
+        return true
+    }
+
+    /// Makes a message due now. False when it is held or being tried this moment.
+    public func flush(_ id: QueueID) -> Bool {
+        guard var row = rows[id], !row.isHeld, !row.inFlight else { return false }
+        row.due = clock.monotonic()
+        rows[id] = row
+        due.insert(DueEntry(due: row.due, id: id))
+        return true
+    }
+
+    /// Takes a message out without a DSN; one in flight goes when its attempt is over.
+    public func remove(_ id: QueueID) throws(QueueError) {
+        guard let row = rows[id], let segment = segments[row.segment] else { return }
+        guard !row.inFlight else {
+            rows[id]?.removalAsked = true
+            return
+        }
+        try write([.removed(message: row.offset)], segment)
+        forget(id, row, segment, wasInFlight: false)
+    }
+}
+
+extension QueueID {
+    /// All queue IDs that begin with `prefix`; nil when it has a character that none has, or is too long or empty.
+    public static func range(ofPrefix prefix: String) -> ClosedRange<QueueID>? {
+        guard (1...length).contains(prefix.utf8.count) else { return nil }
+        let missing = length - prefix.utf8.count
+        guard let low = QueueID(prefix + String(repeating: "0", count: missing)),
+            let high = QueueID(prefix + String(repeating: "v", count: missing))
+        else { return nil }
+        return low...high
+    }
+}

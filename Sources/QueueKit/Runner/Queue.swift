@@ -1,0 +1,199 @@
+// Owns: the queue as its runner sees it: one lock, the messages of all segments, what is due, what is written about
+// each. Refuses: threads of its own for deciding; everything here happens on the caller's thread (one at a time), and
+// what blocks for long is handed to helpers that answer through `wake`. Refuses SMTP, routing, DSN texts.
+//
+//   init ............ the lock, recovery
+//   collect ......... new messages of writers, drops                    Queue+Collecting
+//   takeDue, open ... what may be tried now, and its envelope           Queue+Attempts
+//   expand, record, finish ... results, durable within a second         Queue+Attempts
+//   submit .......... a message of our own (DSN), durable               Queue+Attempts
+//   hold, release, flush, remove ... an operator's orders               Queue+Orders
+//   close ........... everything durable, the lock given back
+
+import HeapModule
+import MailModel
+
+/// What the queue tells whoever runs it.
+public enum QueueReport: Sendable {
+    /// A message is the runner's now. From a drop, or from a listener's segment.
+    case arrived(QueueID)
+    /// A file or a message was moved to quarantine.
+    case quarantined(name: String, reason: String)
+    /// Something failed; mail is safe, the queue tries again.
+    case failed(QueueError)
+}
+
+public struct QueueOptions: Sendable {
+    public var schedule: RetrySchedule
+    /// Octets of a message's content; larger drops are refused.
+    public var sizeLimit: Int64
+    public var clock: any TimeSource = SystemClock()
+    public var syscalls: any Syscalls = LibC()
+
+    public init(schedule: RetrySchedule, sizeLimit: Int64) {
+        (self.schedule, self.sizeLimit) = (schedule, sizeLimit)
+    }
+}
+
+/// The runner's queue. Used by one thread (or one actor) at a time.
+public final class Queue {
+    public let layout: SpoolLayout
+    let options: QueueOptions
+    let clock: any TimeSource
+    let report: @Sendable (QueueReport) -> Void
+    let wake: @Sendable () -> Void
+
+    private let lock: RunnerLock
+    let queueDirectory: Directory
+    let offlineDirectory: Directory
+    let incomingDirectory: Directory
+    let quarantine: Quarantine
+    let stores: [DirectorySegmentStore]
+    let intake: Intake
+    let housekeeper: Housekeeper
+    private let housekeeping: Thread
+    let copying: WorkQueue
+    let inbox: Monitor<[Note]>
+
+    var rows: [QueueID: MessageRow] = [:]
+    var segments: [SegmentName: TrackedSegment] = [:]
+    /// Handed to the housekeeper, not yet gone.
+    var retiring: Set<SegmentName> = []
+    var due = Heap<DueEntry>()
+    /// Drops being copied.
+    var copyingDrops: Set<String> = []
+    var copyingIDs: Set<QueueID> = []
+    var clockOffset: Int64
+
+    /// What helpers tell the runner's thread.
+    enum Note: Sendable {
+        case synced(journal: String, frames: UInt64)
+        case journalFailed(String)
+        case retired(SegmentName, QueueError?)
+        case copied(drop: String, QueueID, QueueError?)
+    }
+
+    /// Takes the runner's lock and recovers: every message of the spool is known when it returns.
+    ///
+    /// - Parameters:
+    ///   - wake: called from other threads when `collect` has something to do.
+    /// - Throws: QueueError `.locked` with another runner at work, `.missing`, `.newerFormat`, or what failed.
+    public init(
+        _ layout: SpoolLayout, _ options: QueueOptions, report: @escaping @Sendable (QueueReport) -> Void,
+        wake: @escaping @Sendable () -> Void
+    ) throws(QueueError) {
+        let syscalls = options.syscalls
+        _ = try SpoolMeta.read(layout, syscalls: syscalls)
+        (self.layout, self.options, clock) = (layout, options, options.clock)
+        (self.report, self.wake) = (report, wake)
+        lock = try RunnerLock(layout, syscalls: syscalls)
+        queueDirectory = try Directory(layout.path(.queue), syscalls: syscalls)
+        offlineDirectory = try Directory(layout.path(.offline), syscalls: syscalls)
+        incomingDirectory = try Directory(layout.path(.incoming), syscalls: syscalls)
+        quarantine = Quarantine(
+            directory: try Directory(layout.path(.quarantine), syscalls: syscalls), clock: options.clock)
+        stores = [queueDirectory, incomingDirectory].map { DirectorySegmentStore($0, clock: options.clock) }
+        intake = try Intake(layout, place: .queue, clock: options.clock, syscalls: syscalls, committed: wake)
+        let inbox = Monitor<[Note]>([])
+        self.inbox = inbox
+        housekeeper = Housekeeper(journals: queueDirectory) { event in
+            switch event {
+            case .synced(let journal, let frames): inbox.update { $0.append(.synced(journal: journal, frames: frames)) }
+            case .retired(let segment, let error):
+                inbox.update { $0.append(.retired(segment, error)) }
+            case .failed(let journal, let error):
+                if let journal { inbox.update { $0.append(.journalFailed(journal)) } }
+                report(.failed(error))
+            }
+        }
+        housekeeping = try housekeeper.start()
+        copying = try WorkQueue("pickup")
+        clockOffset = options.clock.now().milliseconds - options.clock.monotonic()
+        try recover()
+    }
+
+    /// How many messages are not final.
+    public var count: Int { rows.count }
+    public var inFlightCount: Int { segments.values.reduce(0) { $0 + $1.inFlight } }
+    public var ids: [QueueID] { Array(rows.keys) }
+
+    /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.
+    public func close() {
+        copying.stop()
+        intake.close()
+        housekeeper.stop()
+        housekeeping.join()
+        lock.release()
+    }
+
+    /// Answers from another thread once everything recorded so far is durable, or could not be made so.
+    public func whenDurable(_ answer: @escaping @Sendable (QueueError?) -> Void) { housekeeper.barrier(answer) }
+
+    // MARK: Journals
+
+    /// Writes entries about messages of a segment, creating its journal when it is the first.
+    func write(_ entries: [JournalEntry], _ segment: TrackedSegment) throws(QueueError) {
+        let journal = try openJournal(segment)
+        do throws(QueueError) {
+            try journal.append(entries)
+            segment.unsynced.append((journal.frames, entries))
+            try housekeeper.mark(journal)
+        } catch {
+            segment.journalFailed = true
+            throw error
+        }
+    }
+
+    func openJournal(_ segment: TrackedSegment) throws(QueueError) -> JournalWriter {
+        if segment.journalFailed { try replaceJournal(segment) }
+        if let journal = segment.journal { return journal }
+        let journal = try JournalWriter(
+            creating: segment.name.journal, in: queueDirectory, segmentStamp: segment.stamp, clock: clock)
+        segment.journal = journal
+        housekeeper.mark(queueDirectory)
+        return journal
+    }
+
+    /// After a failed write or sync: all that the old journal says and all that was not known durable, in a new file.
+    private func replaceJournal(_ segment: TrackedSegment) throws(QueueError) {
+        let first = segment.unsynced.first?.frame ?? .max
+        let old = try JournalWriter.read(segment.name.journal, in: queueDirectory) ?? nil
+        let kept = old?.frameEntries.filter { $0.number < first }.flatMap(\.entries) ?? []
+        segment.journal = try JournalWriter.replacing(
+            segment.name.journal, with: kept + segment.unsynced.flatMap(\.entries), in: queueDirectory,
+            segmentStamp: segment.stamp, clock: clock)
+        (segment.unsynced, segment.journalFailed) = ([], false)
+    }
+
+    /// Works through what the helpers had to tell.
+    func readNotes() {
+        for note in inbox.access({ notes in
+            defer { notes = [] }
+            return notes
+        }) {
+            switch note {
+            case .synced(let journal, let frames):
+                guard let name = SegmentName(journal: journal), let segment = segments[name] else { continue }
+                segment.unsynced.removeAll { $0.frame < frames }
+            case .journalFailed(let journal):
+                if let name = SegmentName(journal: journal) { segments[name]?.journalFailed = true }
+            case .retired(let segment, let error):
+                retiring.remove(segment)
+                if let error { report(.failed(error)) }
+            case .copied(let drop, let id, let error):
+                copyingDrops.remove(drop)
+                copyingIDs.remove(id)
+                if let error { report(.failed(error)) }
+            }
+        }
+    }
+
+    /// Frees a segment once it is closed and all its messages are final.
+    func retireIfDone(_ segment: TrackedSegment) {
+        guard segment.isClosed, segment.remaining == 0, segment.inFlight == 0 else { return }
+        segments[segment.name] = nil
+        retiring.insert(segment.name)
+        housekeeper.retire(
+            .init(store: segment.store, segment: segment.name, hasJournal: segment.journal != nil))
+    }
+}

@@ -1,0 +1,34 @@
+// Owns: what the runner knows of one segment: how far it was read, how many of its messages are left, its journal.
+// Refuses: the messages themselves.
+
+import MailModel
+
+/// A segment under the runner's eyes. Used by the runner's thread.
+final class TrackedSegment {
+    let name: SegmentName
+    let store: any SegmentStore
+    /// While its writer lives; nil once it is closed.
+    var live: SegmentReader?
+    var stamp: UInt64
+    var scannedTo = SegmentHeader.firstRecord
+    /// Of messages that are not final.
+    var remaining = 0
+    var inFlight = 0
+    var journal: JournalWriter?
+    /// Its journal's last sync failed: the state goes to a new journal before any attempt.
+    var journalFailed = false
+    var hasIndex = false
+    /// Frames not known durable: what a new journal must hold when a sync fails.
+    var unsynced: [(frame: UInt64, entries: [JournalEntry])] = []
+    /// What the journal said of messages that were not scanned yet.
+    var replayed: [Int64: [JournalEntry]] = [:]
+    var index: [IndexRow] = []
+    /// Of messages with more to remember than a row: several recipients, expansions.
+    var states: [Int64: MessageState] = [:]
+
+    init(_ name: SegmentName, store: any SegmentStore, stamp: UInt64) {
+        (self.name, self.store, self.stamp) = (name, store, stamp)
+    }
+
+    var isClosed: Bool { live == nil }
+}

@@ -1,0 +1,178 @@
+// Owns: finding the messages of a segment, and telling a torn tail from damage. Refuses: locks, deciding what becomes
+// of damage (Recovery), sending content anywhere (MessageContent).
+
+import MailModel
+
+/// A message as it stands in a segment.
+struct StoredMessage: Hashable, Sendable {
+    var offset: Int64
+    /// Of its first content record (or, with no content, of its commit record).
+    var contentOffset: Int64
+    /// The next message begins here at the earliest.
+    var end: Int64
+    /// Octets of content.
+    var contentLength: Int64
+    var stored: StoredEnvelope
+
+    var envelope: Envelope { stored.envelope }
+    var id: QueueID { stored.envelope.id }
+}
+
+/// Blocks that ought to be a message and are not.
+struct Damage: Hashable, Sendable {
+    var range: Range<Int64>
+    /// Known when the envelope still reads.
+    var id: QueueID?
+}
+
+struct SegmentScan: Sendable {
+    var messages: [StoredMessage] = []
+    /// Below the largest offset known durable: mail that was promised.
+    var damage: [Damage] = []
+    /// Where the last whole message ends.
+    var end: Int64
+    /// The largest offset that any commit record, or the hint, called durable.
+    var durable: Int64
+}
+
+/// Reads one segment. Records are checked against the segment's own ID, so nothing else in the file passes for mail.
+struct SegmentReader {
+    let file: OpenFile
+    let header: SegmentHeader
+    private let stamp: UInt64
+    /// The committed offset of the header when it was opened.
+    let hint: Int64
+
+    /// - Throws: QueueError `.corrupt` when neither block of the header is whole.
+    init(_ file: OpenFile) throws(QueueError) {
+        let start = try file.read(Int(SegmentHeader.firstRecord), at: 0)
+        guard let header = SegmentHeader.read(start) else {
+            throw QueueError(
+                .corrupt, "read \(file.path)", explanation: "neither of its two headers is whole, or it is newer.")
+        }
+        self.file = file
+        self.header = header
+        stamp = header.stamp
+        hint = SegmentHeader.readHint(start.dropFirst(SegmentHeader.hintOffset)) ?? SegmentHeader.firstRecord
+    }
+
+    /// The committed offset as it stands now; nil when it is being written this moment.
+    func committedOffset() throws(QueueError) -> Int64? {
+        SegmentHeader.readHint(try file.read(16, at: Int64(SegmentHeader.hintOffset))[...])
+    }
+
+    /// Reads the messages between `from` and `limit`.
+    ///
+    /// - Parameters:
+    ///   - limit: the committed offset of a living writer, or the file's size.
+    ///   - verifyingContent: checks every content record too, as recovery of a dead writer's segment must.
+    func scan(from: Int64, limit: Int64, verifyingContent: Bool) throws(QueueError) -> SegmentScan {
+        let window = FileWindow(file)
+        var result = SegmentScan(end: from, durable: min(hint, limit))
+        var bad: [Damage] = []
+        var position = from
+        while position < limit {
+            switch try message(at: position, limit: limit, verifyingContent, window) {
+            case .whole(let message, let durable):
+                result.messages.append(message)
+                result.durable = max(result.durable, durable)
+                position = message.end
+                result.end = position
+            case .broken(let id):
+                let next = try nextStart(after: position, limit: limit, window)
+                bad.append(Damage(range: position..<next, id: id))
+                position = next
+            }
+        }
+        result.damage = bad.filter { $0.range.lowerBound < result.durable }
+        return result
+    }
+
+    /// The message that begins at `offset`, its content not checked; nil when it is not what was written.
+    func message(at offset: Int64) throws(QueueError) -> StoredMessage? {
+        let window = FileWindow(file, size: 16 << 10)
+        guard case .whole(let message, _) = try message(at: offset, limit: try file.size(), false, window) else {
+            return nil
+        }
+        return message
+    }
+
+    /// Where the blocks of a broken message end: the next message's start, or the end of the file.
+    func endOfBroken(at offset: Int64) throws(QueueError) -> Int64 {
+        try nextStart(after: offset, limit: try file.size(), FileWindow(file))
+    }
+
+    private enum Finding {
+        case whole(StoredMessage, durable: Int64)
+        case broken(QueueID?)
+    }
+
+    private func message(
+        at offset: Int64, limit: Int64, _ verifyingContent: Bool, _ window: FileWindow
+    ) throws(QueueError) -> Finding {
+        guard let (first, payload) = try record(at: offset, offset, order: 0, limit, true, window),
+            first.kind == .envelope, let stored = StoredEnvelope(payload)
+        else { return .broken(nil) }
+        var position = offset + Int64(first.wholeLength)
+        let contentOffset = position
+        var order: UInt32 = 1
+        while true {
+            guard
+                let (record, payload) = try record(at: position, offset, order: order, limit, verifyingContent, window)
+            else { return .broken(stored.envelope.id) }
+            position += Int64(record.wholeLength)
+            order &+= 1
+            switch record.kind {
+            case .content: continue
+            case .envelope: return .broken(stored.envelope.id)
+            case .commit:
+                guard let commit = CommitRecord(payload) else { return .broken(stored.envelope.id) }
+                let message = StoredMessage(
+                    offset: offset, contentOffset: contentOffset, end: position.alignedToBlock,
+                    contentLength: commit.contentLength, stored: stored)
+                return .whole(message, durable: commit.durableOffset)
+            }
+        }
+    }
+
+    /// A record at its place in a message. Content is only copied out and checked when `verifying`.
+    private func record(
+        at offset: Int64, _ messageOffset: Int64, order: UInt32, _ limit: Int64, _ verifying: Bool,
+        _ window: FileWindow
+    ) throws(QueueError) -> (RecordHeader, [UInt8])? {
+        guard let start = try window.bytes(at: offset, count: RecordHeader.length, limit: limit),
+            let header = RecordHeader(start), header.stamp == stamp, header.order == order,
+            header.messageOffset == messageOffset
+        else { return nil }
+        guard verifying || header.kind != .content else {
+            return offset + Int64(header.wholeLength) <= limit ? (header, []) : nil
+        }
+        guard let whole = try window.bytes(at: offset, count: header.wholeLength, limit: limit) else { return nil }
+        let payload = UnsafeRawBufferPointer(rebasing: whole[RecordHeader.length...])
+        let sum = RecordHeader.checksum(segmentID: self.header.id, header: whole, payload: payload)
+        guard sum == header.tag else { return nil }
+        return (header, header.kind == .content ? [] : Array(payload))
+    }
+
+    /// The next block after `offset` that looks like the start of a message of this segment.
+    private func nextStart(after offset: Int64, limit: Int64, _ window: FileWindow) throws(QueueError) -> Int64 {
+        var position = (offset + 1).alignedToBlock
+        while position < limit {
+            if let start = try window.bytes(at: position, count: RecordHeader.length, limit: limit),
+                let header = RecordHeader(start), header.kind == .envelope, header.order == 0,
+                header.stamp == stamp, header.messageOffset == position
+            {
+                return position
+            }
+            position += 512
+        }
+        return limit
+    }
+
+    /// The content of a message that `scan` found.
+    func content(of message: StoredMessage) -> MessageContent {
+        MessageContent(
+            file: file, segment: header, messageOffset: message.offset, contentOffset: message.contentOffset,
+            length: message.contentLength)
+    }
+}

@@ -1,0 +1,98 @@
+// Owns: where segments live: created, listed, opened, freed. Refuses: what is in them.
+//
+// All mail goes through this protocol, so that a queue kept elsewhere can come later without touching the rest.
+
+import Glibc
+import MailModel
+
+/// A segment's file name without its folder: twenty characters of a queue ID, and `.seg`.
+struct SegmentName: Hashable, Sendable, Comparable, CustomStringConvertible {
+    let id: QueueID
+    var description: String { "\(id).seg" }
+    var journal: String { "\(id).journal" }
+
+    init(_ id: QueueID) { self.id = id }
+
+    init?(file: String) {
+        guard file.hasSuffix(".seg"), let id = QueueID(file.dropLast(4)), "\(id).seg" == file else { return nil }
+        self.id = id
+    }
+
+    init?(journal: String) {
+        guard journal.hasSuffix(".journal"), let id = QueueID(journal.dropLast(8)), "\(id).journal" == journal else {
+            return nil
+        }
+        self.id = id
+    }
+
+    static func < (a: SegmentName, b: SegmentName) -> Bool { a.id < b.id }
+}
+
+protocol SegmentStore: Sendable {
+    /// A new segment, locked, its header durable, then named, its name durable.
+    func create(role: SegmentRole, run: [UInt8], number: UInt64) throws(QueueError) -> SegmentWriter
+    /// The names of all segments, oldest first.
+    func list() throws(QueueError) -> [SegmentName]
+    /// Opens a segment for reading; nil when it is gone.
+    func open(_ name: SegmentName) throws(QueueError) -> OpenFile?
+    /// Frees a segment whose messages are all final: it becomes a spare or goes. Durable when this returns.
+    func retire(_ name: SegmentName) throws(QueueError)
+    /// Makes a spare when there is none: called when a segment fills so fast that the next will be wanted soon.
+    func prepareSpare() throws(QueueError)
+    /// Whether the segment's file exists.
+    func exists(_ name: SegmentName) throws(QueueError) -> Bool
+}
+
+/// Segments as files of one directory, with spares beside them.
+struct DirectorySegmentStore: SegmentStore {
+    let directory: Directory
+    let clock: any TimeSource
+    private let spares: Spares
+
+    init(_ directory: Directory, clock: any TimeSource) {
+        self.directory = directory
+        self.clock = clock
+        spares = Spares(directory: directory, clock: clock)
+    }
+
+    func create(role: SegmentRole, run: [UInt8], number: UInt64) throws(QueueError) -> SegmentWriter {
+        let header = SegmentHeader(flags: [], role: role, created: clock.now(), run: run, number: number)
+        let name = SegmentName(.make(clock))
+        if let spare = try spares.take(header, as: name) {
+            try directory.sync()
+            return SegmentWriter(spare, name: name, header: header, prepared: true)
+        }
+        let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: name.id.description)
+        do throws(QueueError) {
+            try unnamed.file.setMode(SpoolLayout.fileMode)
+            guard try unnamed.file.tryLock() else {
+                throw QueueError(.system, "lock \(directory.path)/\(name)", cause: .wouldBlock)
+            }
+            try unnamed.file.write(header.blocks, at: 0)
+            try unnamed.file.syncData()
+            try directory.link(unnamed, as: name.description)
+            try directory.sync()
+        } catch {
+            directory.discard(unnamed)
+            throw error
+        }
+        return SegmentWriter(unnamed.file, name: name, header: header, prepared: false)
+    }
+
+    func prepareSpare() throws(QueueError) { try spares.prepare() }
+
+    func list() throws(QueueError) -> [SegmentName] {
+        try directory.names().compactMap(SegmentName.init(file:)).sorted()
+    }
+
+    func open(_ name: SegmentName) throws(QueueError) -> OpenFile? {
+        try directory.openIfThere(name.description, flags: O_RDONLY)
+    }
+
+    func retire(_ name: SegmentName) throws(QueueError) {
+        if try !spares.keep(name) { try directory.unlink(name.description) }
+        try directory.sync()
+    }
+
+    func exists(_ name: SegmentName) throws(QueueError) -> Bool { try directory.status(of: name.description) != nil }
+}

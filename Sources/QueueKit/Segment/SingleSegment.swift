@@ -1,0 +1,96 @@
+// Owns: a segment that holds one message and has no name until that is complete: large messages, drops, one-session
+// listeners. Refuses: choosing the name and the order of the last steps, which differ by directory.
+
+import Glibc
+import MailModel
+
+/// One message on its way into a file of its own. Used by one thread. Nothing of it is visible before `named`.
+final class SingleSegment {
+    let header: SegmentHeader
+    private let encoder: MessageEncoder
+    private let directory: Directory
+    private let unnamed: UnnamedFile
+    private var position = SegmentHeader.firstRecord
+    private var order: UInt32 = 0
+    private var chunk: [UInt8] = []
+    private(set) var contentLength: Int64 = 0
+    private var stored: StoredEnvelope?
+    private var contentOffset = SegmentHeader.firstRecord
+
+    /// Creates the file, locked, and writes its header.
+    init(
+        in directory: Directory, role: SegmentRole, mode: UInt32, run: [UInt8] = .random(16), number: UInt64 = 0,
+        clock: any TimeSource
+    ) throws(QueueError) {
+        self.directory = directory
+        header = SegmentHeader(flags: .single, role: role, created: clock.now(), run: run, number: number)
+        encoder = MessageEncoder(header)
+        unnamed = try directory.openUnnamed(mode: mode, token: QueueID.make(clock).description)
+        do throws(QueueError) {
+            // By the descriptor, so that no umask matters; before the first byte of mail.
+            try unnamed.file.setMode(mode)
+            guard try unnamed.file.tryLock() else {
+                throw QueueError(.system, "lock a new file in \(directory.path)", cause: .wouldBlock)
+            }
+            try unnamed.file.write(header.blocks, at: 0)
+        } catch {
+            directory.discard(unnamed)
+            throw error
+        }
+    }
+
+    func write(_ stored: StoredEnvelope) throws(QueueError) {
+        self.stored = stored
+        try write(.envelope, stored.bytes)
+        contentOffset = position
+    }
+
+    func append(_ bytes: [UInt8]) throws(QueueError) {
+        chunk += bytes
+        while chunk.count >= RecordHeader.contentLimit {
+            try write(.content, Array(chunk.prefix(RecordHeader.contentLimit)))
+            chunk.removeFirst(RecordHeader.contentLimit)
+        }
+        contentLength += Int64(bytes.count)
+    }
+
+    private func write(_ kind: RecordKind, _ payload: [UInt8]) throws(QueueError) {
+        var out: [UInt8] = []
+        encoder.append(kind, payload, &order, SegmentHeader.firstRecord, &out)
+        try unnamed.file.write(out, at: position)
+        position += Int64(out.count)
+    }
+
+    /// Writes the rest, the commit record and the committed offset. Nothing is synced yet.
+    func finish() throws(QueueError) -> StoredMessage {
+        guard let stored else { throw QueueError(.refused, "store a message without envelope") }
+        if !chunk.isEmpty { try write(.content, chunk) }
+        chunk = []
+        let commit = CommitRecord(contentLength: contentLength, durableOffset: SegmentHeader.firstRecord)
+        try write(.commit, commit.bytes)
+        let end = position.alignedToBlock
+        try unnamed.file.truncate(to: end)
+        try unnamed.file.write(SegmentHeader.hint(end), at: Int64(SegmentHeader.hintOffset))
+        return StoredMessage(
+            offset: SegmentHeader.firstRecord, contentOffset: contentOffset, end: end, contentLength: contentLength,
+            stored: stored)
+    }
+
+    /// For directories that can be opened: file synced, then named, then the directory synced. Its return is the
+    /// instant of commit. Lets go of the lock.
+    func commit(as name: SegmentName) throws(QueueError) {
+        try unnamed.file.sync()
+        try directory.link(unnamed, as: name.description)
+        try directory.sync()
+        try? unnamed.file.unlock()
+    }
+
+    /// For `offline/`, which its users can't open to sync: named first, then one sync of the file, which makes the
+    /// name durable with it. Its return is the instant of commit.
+    func link(as name: String) throws(QueueError) { try directory.link(unnamed, as: name) }
+    func sync() throws(QueueError) { try unnamed.file.sync() }
+    func unlock() throws(QueueError) { try unnamed.file.unlock() }
+
+    /// The file goes, unless it has its name already.
+    func abort() { directory.discard(unnamed) }
+}
