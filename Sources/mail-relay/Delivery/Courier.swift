@@ -37,7 +37,11 @@ struct Courier: Sendable {
 
     /// Delivers over `open` when it still stands, else over a new connection. Never throws: all is in the result.
     func carry(_ job: Job, over open: OpenConnection?) async -> JobResult {
-        if let open, open.connection.isReusable { return await deliver(job, over: open) }
+        if let open, open.connection.isReusable {
+            let result = await deliver(job, over: open)
+            // Peers close connections that they find too old or too busy: that says nothing of this message.
+            guard result.connection == nil, result.isPutOffByConnection else { return result }
+        }
         switch await connect(job.nextHop) {
         case .success(let open): return await deliver(job, over: open)
         case .failure(let failure):
@@ -158,6 +162,17 @@ struct Courier: Sendable {
                 defer { count = (count + 1) & 0xFFFF }
                 return count
             }
+        }
+    }
+}
+
+extension JobResult {
+    /// Whether the connection ended under the transaction, for every recipient.
+    fileprivate var isPutOffByConnection: Bool {
+        results.allSatisfy { answer in
+            // RFC 3463 X.4.2: bad connection. RFC 5321 §3.8: 421 closes the session.
+            answer.result == .temporaryFailure
+                && (answer.status == EnhancedStatusCode(4, 4, 2) || answer.reply.hasPrefix("421"))
         }
     }
 }

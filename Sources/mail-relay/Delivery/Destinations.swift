@@ -20,6 +20,8 @@ struct Destinations {
         var isEmpty: Bool { waiting.isEmpty && active == 0 && idle.isEmpty }
     }
     private var lines: [NextHop: Line] = [:]
+    /// Open connections with nothing to do.
+    private(set) var idleCount = 0
 
     mutating func add(_ job: Job) { lines[job.nextHop, default: Line()].waiting.append(job) }
 
@@ -29,7 +31,9 @@ struct Destinations {
         var started: [(Job, OpenConnection?)] = []
         while line.active < Self.connectionLimit, let job = line.waiting.popFirst() {
             line.active += 1
-            started.append((job, line.idle.popLast()?.open))
+            let open = line.idle.popLast()?.open
+            if open != nil { idleCount -= 1 }
+            started.append((job, open))
         }
         lines[nextHop] = line
         return started
@@ -41,6 +45,7 @@ struct Destinations {
         guard let open = result.connection else { return nil }
         guard open.messages < Self.messageLimit else { return open }
         lines[result.job.nextHop]?.idle.append((open, now))
+        idleCount += 1
         return nil
     }
 
@@ -59,8 +64,7 @@ struct Destinations {
             line.idle.removeAll { all || now - $0.since >= Self.idleLimit }
             lines[nextHop] = line.isEmpty ? nil : line
         }
+        idleCount -= closed.count
         return closed
     }
-
-    var hasIdle: Bool { lines.values.contains { !$0.idle.isEmpty } }
 }

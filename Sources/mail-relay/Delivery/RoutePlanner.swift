@@ -33,6 +33,10 @@ struct RoutePlanner: Sendable {
             guard let action = configuration.actions[targets[0].action] else { return .refuse(.vanished) }
             return deliver(recipient.forwardPath, by: action, envelope)
         }
+        guard !targets.isEmpty else {
+            let text = "\(recipient.forwardPath) expands to nobody"
+            return .refuse(AliasError(code: 550, status: EnhancedStatusCode(5, 1, 1), text: text))
+        }
         let original = recipient.originalRecipient ?? "rfc822;\(recipient.forwardPath)"
         let members = targets.map {
             Recipient($0.mailbox, originalRecipient: original, notify: recipient.notify, action: $0.action)

@@ -17,6 +17,9 @@ final class Runner {
     /// A look at the spool without being asked, in milliseconds: a lost trigger costs no more.
     static let pollInterval: Int64 = 2000
 
+    /// After SIGTERM, transactions under way get so long to end (milliseconds): less than mail-supervise waits.
+    static let stopLimit: Int64 = 20_000
+
     let queue: Queue
     let inbox: RunnerInbox
     let courier: Courier
@@ -30,8 +33,13 @@ final class Runner {
     var faults = FaultLog()
     private let once: Bool
     private let reload: () -> Router?
-    private var stopping = false
+    /// When to end at the latest; nil while nobody asked.
+    private var stopBy: Int64?
     private var lastCollect: Int64 = 0
+    /// How long the last look took: the next keeps a multiple of it away, so that looking never fills the time.
+    private var collectCost: Int64 = 0
+    private var wantsCollect = true
+    private var lastSweep: Int64 = 0
 
     /// - Parameters:
     ///   - once: ends when nothing is due and nothing under way.
@@ -48,19 +56,18 @@ final class Runner {
 
     /// Runs until told to stop, or with `once` until nothing is left to do.
     func run() {
-        queue.collect()
         while !isDone {
+            if clock.monotonic() >= nextCollect { collect() }
             startDue()
             for event in inbox.take(within: waitLimit) { handle(event) }
             closeIdle()
-            if clock.monotonic() - lastCollect >= Self.pollInterval { collect() }
         }
         closeIdle(all: true)
         queue.close()
     }
 
     private var isDone: Bool {
-        if stopping { return progress.isEmpty }
+        if let stopBy { return progress.isEmpty || clock.monotonic() >= stopBy }
         guard once, progress.isEmpty, !queue.isCollecting else { return false }
         collect()
         guard !queue.isCollecting else { return false }
@@ -68,21 +75,29 @@ final class Runner {
     }
 
     private func collect() {
-        lastCollect = clock.monotonic()
+        (lastCollect, wantsCollect) = (clock.monotonic(), false)
         queue.collect()
+        collectCost = clock.monotonic() - lastCollect
+    }
+
+    private var nextCollect: Int64 {
+        lastCollect + (wantsCollect ? min(4 * collectCost, Self.pollInterval) : Self.pollInterval)
     }
 
     private var waitLimit: Int64 {
         let now = clock.monotonic()
-        var limit = lastCollect + Self.pollInterval - now
-        if destinations.hasIdle { limit = min(limit, Destinations.idleLimit / 2) }
-        if !stopping, progress.count < Self.inFlightLimit, let due = queue.nextDue { limit = min(limit, due - now) }
+        var limit = nextCollect - now
+        if destinations.idleCount > 0 { limit = min(limit, Destinations.idleLimit / 2) }
+        if let stopBy { limit = min(limit, stopBy - now) }
+        if stopBy == nil, progress.count < Self.inFlightLimit, let due = queue.nextDue {
+            limit = min(limit, due - now)
+        }
         return limit
     }
 
     private func handle(_ event: RunnerEvent) {
         switch event {
-        case .wake: collect()
+        case .wake: wantsCollect = true
         case .ended(let result): take(result)
         case .notified(let id, let error): notified(id, error)
         case .order(let order, let answer): carryOut(order, answer)
@@ -91,12 +106,12 @@ final class Runner {
             guard let router = reload() else { return }
             planner = RoutePlanner(router: router)
             schedule = RetrySchedule(router.configuration)
-        case .stop: stopping = true
+        case .stop: stopBy = stopBy ?? clock.monotonic() + Self.stopLimit
         }
     }
 
     private func startDue() {
-        guard !stopping else { return }
+        guard stopBy == nil else { return }
         for id in queue.takeDue(limit: Self.inFlightLimit - progress.count) { attempt(id) }
     }
 
@@ -114,7 +129,10 @@ final class Runner {
     }
 
     private func closeIdle(all: Bool = false) {
-        for open in destinations.closeIdle(now: clock.monotonic(), all: all) { close(open) }
+        let now = clock.monotonic()
+        guard all || destinations.idleCount > 0 && now - lastSweep >= Destinations.idleLimit / 2 else { return }
+        lastSweep = now
+        for open in destinations.closeIdle(now: now, all: all) { close(open) }
     }
 
     func close(_ open: OpenConnection) {
