@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandArguments
 import CommandKit
 import SystemPackage
 import Testing

@@ -28,8 +28,10 @@ import Testing
     func refuses(text: String) { #expect(Mailbox(text) == nil) }
 
     @Test func aQuoteWithACombiningMarkIsQuoted() throws {
-        let mailbox = try #require(Mailbox(localPart: "x\"\u{301}y", domain: "b.example"))
-        #expect(mailbox.quotedLocalPart.unicodeScalars.elementsEqual("\"x\\\"\u{301}y\"".unicodeScalars))
+        let found = Mailbox(localPart: "x\"\u{301}y", domain: "b.example")
+        let mailbox = try #require(found)
+        let expected = "\"x\\\"\u{301}y\""
+        #expect(Array(mailbox.quotedLocalPart.unicodeScalars) == Array(expected.unicodeScalars))
     }
 
     @Test func domainsCompareWithoutCaseLocalPartsWith() {
@@ -65,7 +67,9 @@ import Testing
     @Test(arguments: [(0, "0s"), (59, "59s"), (60, "1m"), (3661, "1h1m1s"), (93_603, "1d2h3s"), (-5, "0s")])
     func durations(seconds: Int, text: String) { #expect(Duration.seconds(seconds).logDescription == text) }
 
-    @Test(arguments: [(0, 0), (1999, 1), (-1, -1), (-1000, -1), (-1001, -2), (Int64.min, -9_223_372_036_854_776)])
+    @Test(
+        arguments: [(0, 0), (1999, 1), (-1, -1), (-1000, -1), (-1001, -2), (.min, -9_223_372_036_854_776)]
+            as [(Int64, Int64)])
     func wholeSeconds(milliseconds: Int64, seconds: Int64) {
         #expect(Timestamp(milliseconds: milliseconds).seconds == seconds)
     }
