@@ -92,11 +92,11 @@ let package = Package(
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["SMTPProtocol"],
-            resources: [.copy("Fixtures")], swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "QueueKitTests", dependencies: ["QueueKit"], swiftSettings: strict),
         .testTarget(
             name: "RoutingTests", dependencies: ["Routing"],
-            resources: [.copy("Fixtures")], swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]

@@ -1,5 +1,7 @@
 // Owns: what is wrong with a configuration, told so that a person can mend it. Refuses: finding it (Grammar).
 
+import MailModel
+
 /// One mistake in a configuration. Its description is
 /// `file:line:column: sentence`, then the line itself, then a caret under the place:
 ///
@@ -8,17 +10,17 @@
 ///                         ^
 ///
 /// A mistake of the file as a whole (it can't be read) has line 0 and prints `file: sentence` alone.
-public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct ConfigurationError: StatedFailure, Hashable, Sendable, CustomStringConvertible {
     public let file: String
     /// From 1; 0 when the whole file is meant.
     public let line: Int
     /// From 1, counted in characters of the line, a tab being one.
     public let column: Int
-    /// The line as it stands in the file, shortened around the place when it is long, without secrets.
+    /// The line, shortened around the place when it is long, tabs as blanks, without secrets and control characters.
     public let sourceLine: String
     /// What is wrong and what to do.
     public let message: String
-    /// The blanks before the caret: tabs where the line has tabs, so that the caret stands right.
+    /// The blanks before the caret.
     let indent: String
 
     public init(file: String, message: String) {
@@ -32,10 +34,16 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
         self.message = message
     }
 
-    public var description: String {
-        guard line > 0 else { return "\(file): \(message)" }
-        return "\(file):\(line):\(column): \(message)\n\(sourceLine)\n\(indent)^"
+    /// One line, or three: the sentence, the source line, the caret.
+    public var lines: [String] {
+        line > 0 ? ["\(file):\(line):\(column): \(message)", sourceLine, "\(indent)^"] : ["\(file): \(message)"]
     }
+
+    /// EX_CONFIG.
+    public var exitStatus: Int32 { 78 }
+    public var statement: [String] { lines }
+
+    public var description: String { lines.joined(separator: "\n") }
 }
 
 /// The part of a source line that an error shows.
@@ -53,8 +61,7 @@ enum Excerpt {
             scalars = Array(scalars[start..<(start + width)])
             index -= start
         }
-        let before = scalars.prefix(max(0, index)).map { $0 == "\t" ? "\t" : " " }.joined()
-        return (text(scalars), before + String(repeating: " ", count: max(0, index - scalars.count)))
+        return (text(scalars), String(repeating: " ", count: max(0, index)))
     }
 
     private static func text(_ scalars: [Unicode.Scalar]) -> String {
@@ -63,8 +70,13 @@ enum Excerpt {
         return String(view)
     }
 
+    /// Controls and marks that turn the direction of writing would act on a terminal and move the caret.
     private static func printable(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
-        (scalar.value < 32 && scalar != "\t") || (127...159).contains(scalar.value) ? "?" : scalar
+        switch scalar.value {
+        case 9: " "
+        case 0..<32, 127..<160, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: "?"
+        default: scalar
+        }
     }
 
     /// Passphrases stand in these statements; an error about one must not carry it into a log.
