@@ -60,7 +60,7 @@ let package = Package(
         // Programs: arguments and wiring.
         .executableTarget(
             name: "mail-enqueue",
-            dependencies: ["CommandKit", "QueueKit", "SMTPProtocol", "MailModel"],
+            dependencies: ["CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel"],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-listen",
@@ -98,6 +98,10 @@ let package = Package(
             name: "RoutingTests", dependencies: ["Routing"],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
+        .testTarget(
+            name: "MailEnqueueTests",
+            dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
+            swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]
 )
