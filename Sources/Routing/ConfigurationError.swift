@@ -14,11 +14,11 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
     public let line: Int
     /// From 1, counted in characters of the line, a tab being one.
     public let column: Int
-    /// The line as it stands in the file, shortened around the place when it is long, without secrets.
+    /// The line, shortened around the place when it is long, tabs as blanks, without secrets and control characters.
     public let sourceLine: String
     /// What is wrong and what to do.
     public let message: String
-    /// The blanks before the caret: tabs where the line has tabs, so that the caret stands right.
+    /// The blanks before the caret.
     let indent: String
 
     public init(file: String, message: String) {
@@ -32,10 +32,12 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
         self.message = message
     }
 
-    public var description: String {
-        guard line > 0 else { return "\(file): \(message)" }
-        return "\(file):\(line):\(column): \(message)\n\(sourceLine)\n\(indent)^"
+    /// One line, or three: the sentence, the source line, the caret.
+    public var lines: [String] {
+        line > 0 ? ["\(file):\(line):\(column): \(message)", sourceLine, "\(indent)^"] : ["\(file): \(message)"]
     }
+
+    public var description: String { lines.joined(separator: "\n") }
 }
 
 /// The part of a source line that an error shows.
@@ -53,8 +55,7 @@ enum Excerpt {
             scalars = Array(scalars[start..<(start + width)])
             index -= start
         }
-        let before = scalars.prefix(max(0, index)).map { $0 == "\t" ? "\t" : " " }.joined()
-        return (text(scalars), before + String(repeating: " ", count: max(0, index - scalars.count)))
+        return (text(scalars), String(repeating: " ", count: max(0, index)))
     }
 
     private static func text(_ scalars: [Unicode.Scalar]) -> String {
@@ -63,8 +64,13 @@ enum Excerpt {
         return String(view)
     }
 
+    /// Controls and marks that turn the direction of writing would act on a terminal and move the caret.
     private static func printable(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
-        (scalar.value < 32 && scalar != "\t") || (127...159).contains(scalar.value) ? "?" : scalar
+        switch scalar.value {
+        case 9: " "
+        case 0..<32, 127..<160, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: "?"
+        default: scalar
+        }
     }
 
     /// Passphrases stand in these statements; an error about one must not carry it into a log.

@@ -56,6 +56,9 @@ extension Configuration {
     public static func locate(
         option: String?, facts: EnvironmentFacts = .current()
     ) throws(ConfigurationError) -> (configuration: Configuration, search: ConfigurationSearch) {
+        guard option != "" else {
+            throw ConfigurationError(file: "-C", message: "the path of the configuration is empty. Name a file.")
+        }
         let exists = option == nil && TextFile.exists(ConfigurationSearch.systemPath)
         let search = ConfigurationSearch.decide(
             option: option, variable: facts.configurationVariable, systemFileExists: exists)

@@ -28,6 +28,17 @@ public struct EnvironmentFacts: Hashable, Sendable {
             configurationVariable: variable("POUCH_CONF"))
     }
 
+    /// The machine's own names, which `for local` means beside `localhost`: as gethostname(3) gives it, and its first
+    /// label. No server is asked.
+    public static func localNames() -> [String] {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return [] }
+        let name = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard Values.isDomain(name) else { return [] }
+        let label = name.prefix { $0 != "." }
+        return label == name ? [name] : [name, String(label)]
+    }
+
     private static func variable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }

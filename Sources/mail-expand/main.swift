@@ -1,1 +1,3 @@
-print("placeholder")
+import CommandKit
+
+CommandMain.run(Expand.self)

@@ -125,6 +125,20 @@ import Testing
         #expect(root.rule?.line == 20 && root.action == "local")
     }
 
+    @Test func theTreeReadsWell() throws {
+        let text = ExpansionText(try expansion("staff@localhost"), try parse(Self.text)).lines
+        #expect(
+            text == [
+                "staff@localhost: action \"local\" (test.conf:20), \"staff\" in table aliases (test.conf:2)",
+                "  fred: user fred, maildir ~/Maildir", "  wilma: \"wilma\" in table aliases (test.conf:7)",
+                "    wilma+x: user wilma, sub-address x, maildir ~/Maildir",
+                "  Fred: stands above already, gets one copy",
+                "  bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
+            ])
+        let refused = ExpansionText(try expansion("later@localhost"), try parse(Self.text)).lines
+        #expect(refused.last == "  error:451 not now: later: 451 4.3.0 not now")
+    }
+
     @Test func aDuplicateIsShownOnce() throws {
         #expect(try expansion("x+y@localhost").nodes[0].leaf == .local(user: "x+y", extension: nil))
         #expect(try expansion("fred+y@localhost").nodes[0].leaf == .local(user: "fred", extension: "y"))

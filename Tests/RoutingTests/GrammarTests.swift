@@ -120,7 +120,7 @@ import Testing
     }
 
     @Test func theCaretStandsUnderTabs() {
-        #expect(mistake("\tqueue\tdirctory")?.description.hasSuffix("\n\tqueue\tdirctory\n\t     \t^") == true)
+        #expect(mistake("\tqueue\tdirctory")?.lines.suffix(2) == [" queue dirctory", "       ^"])
     }
 
     @Test func aLongLineIsShortened() {

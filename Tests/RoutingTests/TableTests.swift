@@ -197,6 +197,34 @@ import Testing
     }
 
     @Test(arguments: [
+        ("map", TableService.alias, "ROOT", "fred, wilma@example.org"),
+        ("map", .addrname, "192.0.2.1", "mail.example.org"),
+        ("list", .netaddr, "10.1.9.9", "10.1.0.0/16"), ("list", .domain, "a.example.com", "*.Example.com"),
+        ("list", .mailaddr, "x@example.net", "@example.net"), ("map", .string, "bad", "1000"),
+    ])
+    func anyServiceByName(table: String, service: TableService, key: String, value: String) throws {
+        #expect(try tables.find(key, in: table, service: service).map(\.value) == .found(value))
+    }
+
+    @Test(arguments: [(TableService.netaddr, "x"), (.addrname, ""), (.mailaddr, "x")])
+    func aKeyMustFitItsService(service: TableService, key: String) {
+        #expect(throws: MalformedValue.self) { try tables.find(key, in: "list", service: service) }
+    }
+
+    /// Not readable must never look like empty.
+    @Test func aTableThatMayNotBeReadDefers() throws {
+        let configuration = try parse(
+            "table t \"/nonexistent/t\"\naction a maildir alias <t>\nmatch from src <t> for any action a")
+        #expect(throws: ConfigurationError.self) { try TableSet(opening: configuration) { _ in } }
+        let tables = try TableSet(opening: configuration, unreadable: .isTemporary) { _ in }
+        if case .temporaryFailure(let why) = tables.alias("t", keys: ["x"]) {
+            #expect(why.contains("/nonexistent/t: cannot read table t: no such file"))
+        } else {
+            Issue.record("the table answered")
+        }
+    }
+
+    @Test(arguments: [
         "", "1", "1.2.3", "256.0.0.1", "1.2.3.4/33", "::/129", "1.2.3.4/", "1.2.3.4/-1", "1.2.3.4/8/8", "[::1",
         "example.org",
         "1.2.3.4/0x8", "::1/+1", "1.2.3.4\u{0}",

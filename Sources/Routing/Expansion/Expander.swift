@@ -283,14 +283,8 @@ public struct Expander {
     }
 
     private func described(_ node: Int) -> String {
-        switch expansion.nodes[node].subject {
-        case .address(let mailbox): mailbox.description
-        case .user(let name): name
-        case .include(let path): ":include:\(path)"
-        case .file(let path): path
-        case .command(let command): "|\(command)"
-        case .error(let error): "error:\(error.code)"
-        }
+        if case .error(let error) = expansion.nodes[node].subject { return "error:\(error.code)" }
+        return expansion.nodes[node].subject.description
     }
 
     private func split(_ local: String) -> (name: String, extension: String?) {

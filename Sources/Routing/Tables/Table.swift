@@ -14,7 +14,7 @@ public struct TableEntry: Hashable, Sendable {
     }
 
     /// `table aliases (/etc/aliases:12)`.
-    var place: String {
+    public var place: String {
         guard let file, let line else { return "table \(table)" }
         return "table \(table) (\(file):\(line))"
     }

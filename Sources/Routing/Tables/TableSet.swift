@@ -23,11 +23,13 @@ public struct TableSet: Sendable {
     }
 
     /// Opens every table of a configuration, and checks the entries of files for what they are used for.
-    /// - Parameter report: takes a sentence for the log when a file that changed can't be taken over.
+    /// - Parameters:
+    ///   - unreadable: whether a file that can't be read is an error at once, or a temporary failure of each lookup.
+    ///   - report: takes a sentence for the log when a file that changed can't be taken over.
     public init(
         opening configuration: Configuration,
         users: @escaping @Sendable (String) -> LookupResult<UserInfo> = SystemUsers.lookUp,
-        report: @escaping @Sendable (String) -> Void
+        unreadable: UnreadablePolicy = .isError, report: @escaping @Sendable (String) -> Void
     ) throws(ConfigurationError) {
         var opened: [any Table] = []
         let services = configuration.tableServices
@@ -37,11 +39,27 @@ public struct TableSet: Sendable {
             case .list(let keys): opened.append(StaticTable(name: name, list: keys, origin: origin))
             case .mapping(let entries): opened.append(StaticTable(name: name, mapping: entries, origin: origin))
             case .file(let path):
-                opened.append(
-                    try FileTable(name: name, path: path, services: services[name] ?? [], report: report))
+                opened.append(try Self.open(path, name, services[name] ?? [], unreadable, report))
             }
         }
         self.init(tables: opened, users: users)
+    }
+
+    public enum UnreadablePolicy: Sendable {
+        /// For programs that must work.
+        case isError
+        /// For mail-expand, whose user may see less: "not readable" is shown where the table is asked.
+        case isTemporary
+    }
+
+    private static func open(
+        _ path: String, _ name: String, _ services: Set<TableService>, _ unreadable: UnreadablePolicy,
+        _ report: @escaping @Sendable (String) -> Void
+    ) throws(ConfigurationError) -> any Table {
+        do { return try FileTable(name: name, path: path, services: services, report: report) } catch {
+            guard unreadable == .isTemporary, error.line == 0 else { throw error }
+            return UnreadableTable(name: name, why: error.description)
+        }
     }
 
     public var names: [String] { tables.keys.sorted() }
@@ -99,6 +117,30 @@ public struct TableSet: Sendable {
 
     public func credentials(_ table: String, _ label: String) -> LookupResult<Found<Credentials>> {
         value(table, .credentials, [label]) { (text) throws(MalformedValue) in try Credentials(value: text) }
+    }
+
+    /// Any service by its name, for `mail-expand lookup`; the value as the table has it, the key in a list.
+    /// - Throws: when the key is none of this service.
+    public func find(
+        _ key: String, in table: String, service: TableService
+    ) throws(MalformedValue) -> LookupResult<Found<String>> {
+        let entry: LookupResult<TableEntry>
+        switch service {
+        case .domain: entry = domain(table, key)
+        case .netaddr: entry = networkAddress(table, try address(key))
+        case .mailaddr:
+            guard let mailbox = Mailbox(key) else { throw MalformedValue("\"\(key.prefix(60))\" is no mail address.") }
+            entry = mailAddress(table, mailbox)
+        case .addrname: entry = addressName(table, try address(key)).map(\.entry)
+        case .alias, .userinfo, .string, .mailaddrmap, .relayhost, .credentials, .source:
+            entry = first(table, service, [key])
+        }
+        return entry.map { Found($0.value ?? $0.key, $0) }
+    }
+
+    private func address(_ text: String) throws(MalformedValue) -> IPAddress {
+        guard let address = IPAddress(text) else { throw MalformedValue("\"\(text.prefix(60))\" is no IP address.") }
+        return address
     }
 
     // MARK: Steps
