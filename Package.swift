@@ -98,6 +98,12 @@ let package = Package(
             name: "RoutingTests", dependencies: ["Routing"],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
+        .testTarget(
+            name: "MailListenTests",
+            dependencies: [
+                "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]
 )

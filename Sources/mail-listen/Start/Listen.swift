@@ -3,7 +3,7 @@
 import ArgumentParser
 import CommandKit
 
-struct Listen: AsyncParsableCommand {
+struct Listen: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mail-listen",
         abstract: "Accepts mail by SMTP and stores it durably before it says so.",
@@ -30,7 +30,9 @@ struct Listen: AsyncParsableCommand {
         throw ValidationError("--stdio and --ready-fd exclude each other: one session is never ready for more")
     }
 
-    func run() async throws {
+    func run() throws {
+        // Before any thread exists: one that does not block these signals could take one and end the process.
+        try Signals.block(StopSignals.handled)
         let openFiles = Hardening.raiseDescriptorLimit()
         // Before the configuration is read, which may hold a passphrase.
         try Hardening.makeUndumpable()
@@ -42,6 +44,6 @@ struct Listen: AsyncParsableCommand {
         let readiness = try Readiness(readyDescriptor: readyDescriptor)
         let setting = try Setting(file: file, log: log)
         let service = NetworkService(setting: setting, readiness: readiness, log: log)
-        try await service.run(inherited, openFiles: openFiles)
+        try service.run(inherited, openFiles: openFiles)
     }
 }

@@ -14,30 +14,37 @@ struct NetworkService {
     static let grace: Duration = .seconds(30)
 
     /// Serves until SIGTERM or SIGINT.
-    func run(_ inherited: [InheritedSocket], openFiles: UInt64) async throws {
+    func run(_ inherited: [InheritedSocket], openFiles: UInt64) throws {
         let logger = log.logger
-        let signals = try StopSignals.sequence(log)
+        let signals = try StopSignals(log)
         let endpoints = try Endpoint.all(inherited, setting, logger)
         let store = try MailStore(setting, logger: logger)
         let policy = try ListenPolicy(
             setting: setting, endpoints: endpoints.map { ($0.options, $0.tag) }, store: store, log: logger)
-        let server = try await start(endpoints, policy, Self.limits(openFiles))
+        let server = try start(endpoints, policy, Self.limits(openFiles))
         announce(endpoints, logger)
 
-        for await _ in signals { break }
+        signals.wait()
         tell(logger) { () throws(CommandFailure) in try readiness.stopping() }
-        await server.shutdown(within: Self.grace)
+        finish { await server.shutdown(within: Self.grace) }
         store.close()
         logger.info("stopped")
     }
 
     private func start(
         _ endpoints: [Endpoint], _ policy: ListenPolicy, _ limits: ServerLimits
-    ) async throws(CommandFailure) -> SMTPServer {
-        do throws(ListenFailure) {
-            return try await SMTPServer.start(endpoints.map(\.listener), policy: policy, limits: limits)
-        } catch {
-            throw CommandFailure(.osError, error.description)
+    ) throws(CommandFailure) -> SMTPServer {
+        let listeners = endpoints.map(\.listener)
+        let started: Result<SMTPServer, ListenFailure> = finish {
+            do throws(ListenFailure) {
+                return .success(try await SMTPServer.start(listeners, policy: policy, limits: limits))
+            } catch {
+                return .failure(error)
+            }
+        }
+        switch started {
+        case .success(let server): return server
+        case .failure(let error): throw CommandFailure(.osError, error.description)
         }
     }
 
