@@ -19,16 +19,18 @@ final class LogBuffer: Sendable {
     }
 
     static let pauseMicroseconds: UInt32 = 20_000
-    static let limit = 4 << 20
+    static let usualLimit = 4 << 20
 
     private let state = Monitor(State())
     /// Held while writing, so that lines keep their order.
     private let writing = Mutex(())
     private let descriptor: FileDescriptor
     private let format: LogFormat
+    private let limit: Int
 
-    init(_ descriptor: FileDescriptor, format: LogFormat) throws(QueueError) {
-        (self.descriptor, self.format) = (descriptor, format)
+    /// - Parameter limit: octets kept at most, but for the line that passes it.
+    init(_ descriptor: FileDescriptor, format: LogFormat, limit: Int = usualLimit) throws(QueueError) {
+        (self.descriptor, self.format, self.limit) = (descriptor, format, limit)
         _ = try Thread("log") { [self] in
             while true {
                 _ = state.wait { $0.text.isEmpty ? nil : true }
@@ -50,7 +52,7 @@ final class LogBuffer: Sendable {
         let line = format.line(level: level, message: message, metadata: metadata, now: .now())
         let isFirst = state.access { state in
             let isFirst = state.text.isEmpty
-            if state.text.count < Self.limit { state.text += line.utf8 } else { state.lost += 1 }
+            if state.text.count < limit { state.text += line.utf8 } else { state.lost += 1 }
             return isFirst
         }
         if level >= .warning {

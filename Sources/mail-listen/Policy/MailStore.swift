@@ -19,11 +19,13 @@ final class MailStore: Sendable {
     private let trouble = Mutex<String?>(nil)
 
     /// - Throws: the sentence of QueueError with its status, 78 when there is no spool.
-    init(_ setting: Setting, limits: IntakeLimits = IntakeLimits(), logger: Logger) throws(CommandFailure) {
+    init(
+        _ setting: Setting, limits: IntakeLimits = IntakeLimits(), syscalls: any Syscalls = LibC(), logger: Logger
+    ) throws(CommandFailure) {
         self.logger = logger
         do throws(QueueError) {
-            intake = try Intake(
-                SpoolLayout(root: setting.configuration.queueDirectory), place: .incoming, limits: limits)
+            let layout = SpoolLayout(root: setting.configuration.queueDirectory)
+            intake = try Intake(layout, place: .incoming, limits: limits, syscalls: syscalls)
         } catch {
             throw CommandFailure(ExitStatus(rawValue: error.exitStatus) ?? .temporaryFailure, error.description)
         }

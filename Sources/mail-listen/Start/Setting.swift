@@ -12,20 +12,24 @@ struct Setting: Sendable {
     /// As `EnvironmentFacts.localNames()` gives them; the first names a listener without `hostname`.
     let localNames: [String]
 
+    /// Names the configuration in a sentence.
+    var name: String { configuration.path ?? "the built-in configuration" }
+}
+
+extension Setting {
     /// - Throws: status 78, after the place in the file was shown on stderr.
     init(file: String?, log: LogBuffer) throws(QuietExit) {
         let logger = log.logger
         do throws(ConfigurationError) {
-            (configuration, _) = try Configuration.locate(option: file)
+            let (configuration, _) = try Configuration.locate(option: file)
             let tables = try TableSet(opening: configuration) { logger.warning("\($0)") }
-            localNames = EnvironmentFacts.localNames()
-            router = Router(configuration: configuration, tables: tables, localNames: localNames)
+            let names = EnvironmentFacts.localNames()
+            self.init(
+                configuration: configuration,
+                router: Router(configuration: configuration, tables: tables, localNames: names), localNames: names)
         } catch {
             Diagnostic.print(lines: error.lines)
             throw QuietExit(.configuration)
         }
     }
-
-    /// Names the configuration in a sentence.
-    var name: String { configuration.path ?? "the built-in configuration" }
 }
