@@ -1,3 +1,4 @@
+import CommandArguments
 import CommandKit
 
 CommandMain.run(Expand.self)

@@ -31,6 +31,12 @@ final class Services: SupervisionDelegate {
         // Looked for at each start: an upgrade may have moved them.
         var launch = try ServicePrograms().launch(role, configuration: configuration.path)
         launch.environment = environment
+        if configuration.path == nil {
+            // The built-in default depends on who asks: the programs must mean the same spool and socket as we do.
+            launch.environment["STATE_DIRECTORY"] = configuration.queueDirectory
+            let folder = configuration.agentSocket.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+            launch.environment["RUNTIME_DIRECTORY"] = folder
+        }
         switch role {
         case .agent:
             launch.listening = [agentSocket.inherited]

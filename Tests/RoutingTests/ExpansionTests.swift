@@ -131,7 +131,9 @@ import Testing
             text == [
                 "staff@localhost: action \"local\" (test.conf:20), \"staff\" in table aliases (test.conf:2)",
                 "  fred: user fred, maildir ~/Maildir", "  wilma: \"wilma\" in table aliases (test.conf:7)",
-                "    wilma+x: user wilma, sub-address x, maildir ~/Maildir",
+                // A sub-address has its user's alias; that names itself, and so delivers.
+                "    wilma+x: \"wilma\" in table aliases (test.conf:7)",
+                "      wilma+x: user wilma, sub-address x, maildir ~/Maildir",
                 "  Fred: stands above already, gets one copy",
                 "  bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
             ])

@@ -8,6 +8,8 @@ public struct DueMessage {
     public struct Outstanding: Hashable, Sendable {
         public var number: Int
         public var recipient: Recipient
+
+        public init(number: Int, recipient: Recipient) { (self.number, self.recipient) = (number, recipient) }
     }
 
     public let envelope: Envelope
@@ -125,6 +127,12 @@ extension Queue {
         rows[id] = row
         segments[row.segment]?.inFlight -= 1
         due.insert(DueEntry(due: row.due, id: id))
+    }
+
+    /// Moves a message in flight to quarantine: its content is not what was written.
+    public func setAside(_ id: QueueID) {
+        guard let row = rows[id], let segment = segments[row.segment] else { return }
+        quarantineMessage(id, row, segment)
     }
 
     private func quarantineMessage(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment) {

@@ -265,3 +265,8 @@ extension Queue {
         return (reader, message)
     }
 }
+
+extension Queue {
+    /// Whether drops are being copied or segments freed this moment.
+    public var isCollecting: Bool { !copyingDrops.isEmpty || !inbox.access { $0.isEmpty } }
+}

@@ -9,10 +9,16 @@ final class RefusalHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private let reply: Reply
+    private let policy: any ServerPolicy
+    private let listenerIndex: Int
 
-    init(_ reply: Reply) { self.reply = reply }
+    init(_ reply: Reply, policy: any ServerPolicy, listenerIndex: Int) {
+        (self.reply, self.policy, self.listenerIndex) = (reply, policy, listenerIndex)
+    }
 
     func channelActive(context: ChannelHandlerContext) {
+        let facts = SessionFacts(channel: context.channel, listenerIndex: listenerIndex)
+        policy.refused(command: "(connection)", reply: reply, facts)
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: reply.bytes)), promise: nil)
         context.close(promise: nil)
     }

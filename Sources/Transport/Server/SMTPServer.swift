@@ -173,11 +173,11 @@ public final class SMTPServer: Sendable {
         let operations = channel.pipeline.syncOperations
         if roster.isClosing {
             let reply = Reply(421, .init(4, 3, 2), "\(configuration.hostname) is shutting down, try again later")
-            return try operations.addHandler(RefusalHandler(reply))
+            return try operations.addHandler(RefusalHandler(reply, policy: roster.policy, listenerIndex: index))
         }
         if roster.isFull {
             let reply = Reply(421, .init(4, 7, 0), "\(configuration.hostname) Too many sessions, try again later")
-            return try operations.addHandler(RefusalHandler(reply))
+            return try operations.addHandler(RefusalHandler(reply, policy: roster.policy, listenerIndex: index))
         }
         try operations.addHandler(
             ServerSessionHandler(roster: roster, configuration: configuration, listenerIndex: index))

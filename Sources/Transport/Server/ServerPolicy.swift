@@ -59,9 +59,10 @@ public protocol ServerPolicy: Sendable {
         _ recipient: RecipientRequest, of sender: SenderRequest, _ session: SessionFacts,
         answer: @escaping @Sendable (Reply?) -> Void)
     func beginMessage(_ transaction: Transaction, _ session: SessionFacts) -> any MessageReceiver
-    /// A command was refused.
+    /// A command was refused; or the whole session, which was one too many: then the command is `(connection)`, and
+    /// neither `connected` nor `disconnected` is called.
     func refused(command: String, reply: Reply, _ session: SessionFacts)
-    /// - Parameter reason: `quit`, `disconnect`, `timeout`, `shutdown`, `error` or `limit`.
+    /// - Parameter reason: `quit`, `disconnect`, `timeout`, `shutdown` or `error`.
     func disconnected(_ session: SessionFacts, reason: String)
 }
 

@@ -2,6 +2,7 @@
 // reads and writes in one thread are all that one session needs.
 
 import Glibc
+import MailModel
 import SMTPProtocol
 import Synchronization
 
@@ -17,6 +18,7 @@ public struct StdioSession {
     private let input: Int32
     private let output: Int32
     private let limits: ServerLimits
+    private let clock = ContinuousClock()
 
     /// - Parameter facts: nil reads them from `input`.
     public init(
@@ -38,28 +40,29 @@ public struct StdioSession {
         signal(SIGPIPE, SIG_IGN)
         driver.open()
         var isReachable = true
+        var deadline = clock.now + limits.idleTimeout
         while !driver.isClosing {
             isReachable = isReachable && write()
             guard isReachable || driver.owesAnswer else { break }
-            step()
+            if step(until: deadline) { deadline = clock.now + limits.idleTimeout }
         }
         if isReachable { isReachable = write() }
         driver.end()
     }
 
     /// One wait and what follows from it: an answer when one is owed, else bytes of the peer.
-    private func step() {
+    /// - Returns: whether the session went on; bytes alone, without the end of a command, are no progress.
+    private func step(until deadline: ContinuousClock.Instant) -> Bool {
         guard !driver.owesAnswer else {
             for answer in answers.takeAll(waiting: true) { driver.take(answer) }
-            return
+            return true
         }
         for answer in answers.takeAll(waiting: false) { driver.take(answer) }
-        guard Self.wait(for: input, POLLIN, limits.idle.nanoseconds / 1_000_000) else {
-            driver.handle(.timedOut)
-            return
+        guard Self.wait(for: input, POLLIN, max(0, (deadline - clock.now).milliseconds)) else {
+            return driver.handle(.timedOut)
         }
-        guard let bytes = read() else { return }
-        driver.handle(bytes.isEmpty ? .peerClosed : .received(bytes))
+        guard let bytes = read() else { return false }
+        return driver.handle(bytes.isEmpty ? .peerClosed : .received(bytes))
     }
 
     /// Empty at the end of the input or when it can't be read any more; nil when there is nothing yet.
@@ -79,7 +82,7 @@ public struct StdioSession {
         driver.output = []
         var start = 0
         while start < bytes.count {
-            guard Self.wait(for: output, POLLOUT, limits.idle.nanoseconds / 1_000_000) else { return false }
+            guard Self.wait(for: output, POLLOUT, limits.idleTimeout.milliseconds) else { return false }
             let sent = bytes[start...].withUnsafeBytes { Glibc.write(output, $0.baseAddress, $0.count) }
             if sent < 0, errno != EINTR, errno != EAGAIN { return false }
             start += max(0, sent)

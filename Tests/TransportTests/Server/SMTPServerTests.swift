@@ -172,6 +172,7 @@ struct SMTPServerTests {
             withExtendedLifetime(second) {}
         }
         #expect(await eventually { await test.server.sessionCount() <= 1 })
+        #expect(test.store.value { $0.refused.map { String($0.prefix(22)) } } == ["(connection): 421 4.7."])
         try await blocking { try RawSocket.connect(to: port).expect("220") }
         await test.stop()
     }
