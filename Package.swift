@@ -102,6 +102,18 @@ let package = Package(
             name: "MailEnqueueTests",
             dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
             swiftSettings: strict),
+        .testTarget(
+            name: "MailListenTests",
+            dependencies: [
+                "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MailRelayTests",
+            dependencies: [
+                "mail-relay", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]
 )
