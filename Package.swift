@@ -86,7 +86,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",
-            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
             swiftSettings: strict),
 
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),

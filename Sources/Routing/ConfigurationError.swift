@@ -1,5 +1,7 @@
 // Owns: what is wrong with a configuration, told so that a person can mend it. Refuses: finding it (Grammar).
 
+import MailModel
+
 /// One mistake in a configuration. Its description is
 /// `file:line:column: sentence`, then the line itself, then a caret under the place:
 ///
@@ -8,7 +10,7 @@
 ///                         ^
 ///
 /// A mistake of the file as a whole (it can't be read) has line 0 and prints `file: sentence` alone.
-public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct ConfigurationError: StatedFailure, Hashable, Sendable, CustomStringConvertible {
     public let file: String
     /// From 1; 0 when the whole file is meant.
     public let line: Int
@@ -36,6 +38,10 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
     public var lines: [String] {
         line > 0 ? ["\(file):\(line):\(column): \(message)", sourceLine, "\(indent)^"] : ["\(file): \(message)"]
     }
+
+    /// EX_CONFIG.
+    public var exitStatus: Int32 { 78 }
+    public var statement: [String] { lines }
 
     public var description: String { lines.joined(separator: "\n") }
 }

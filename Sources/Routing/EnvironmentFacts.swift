@@ -12,12 +12,18 @@ public struct EnvironmentFacts: Hashable, Sendable {
     public var stateHome: String?
     /// `$POUCH_CONF`.
     public var configurationVariable: String?
+    /// `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY`, as a service manager sets them, and mail-supervise for programs it
+    /// starts as other users: with them all agree on one spool and one socket. The first of a list counts.
+    public var stateDirectory: String?
+    public var runtimeDirectory: String?
 
     public init(
-        uid: UInt32, home: String? = nil, stateHome: String? = nil, configurationVariable: String? = nil
+        uid: UInt32, home: String? = nil, stateHome: String? = nil, configurationVariable: String? = nil,
+        stateDirectory: String? = nil, runtimeDirectory: String? = nil
     ) {
         (self.uid, self.home, self.stateHome) = (uid, home, stateHome)
         self.configurationVariable = configurationVariable
+        (self.stateDirectory, self.runtimeDirectory) = (stateDirectory, runtimeDirectory)
     }
 
     /// The facts of this process.
@@ -25,7 +31,8 @@ public struct EnvironmentFacts: Hashable, Sendable {
         let account = SystemUsers.account(uid: geteuid())
         return EnvironmentFacts(
             uid: geteuid(), home: variable("HOME") ?? account?.home, stateHome: variable("XDG_STATE_HOME"),
-            configurationVariable: variable("POUCH_CONF"))
+            configurationVariable: variable("POUCH_CONF"), stateDirectory: directory("STATE_DIRECTORY"),
+            runtimeDirectory: directory("RUNTIME_DIRECTORY"))
     }
 
     /// The machine's own names, which `for local` means beside `localhost`: as gethostname(3) gives it, and its first
@@ -39,18 +46,32 @@ public struct EnvironmentFacts: Hashable, Sendable {
         return label == name ? [name] : [name, String(label)]
     }
 
+    private static func directory(_ name: String) -> String? {
+        let first = variable(name)?.split(separator: ":").first.map(String.init)
+        return first.flatMap { $0.hasPrefix("/") ? $0 : nil }
+    }
+
     private static func variable(_ name: String) -> String? {
         getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
     }
 
     public var isRoot: Bool { uid == 0 }
 
-    /// `/var/spool/pouch` for root, else `pouch` in the user's folder of state.
+    /// `$STATE_DIRECTORY`, or `/var/spool/pouch` for root, else `pouch` in the user's folder of state.
     public var defaultQueueDirectory: String {
+        if let stateDirectory { return stateDirectory }
         guard !isRoot else { return "/var/spool/pouch" }
         if let stateHome, stateHome.hasPrefix("/") { return stateHome + "/pouch" }
         guard let home, home.hasPrefix("/") else { return "/var/spool/pouch" }
         return (home == "/" ? "" : home) + "/.local/state/pouch"
+    }
+}
+
+extension EnvironmentFacts {
+    /// The agent's socket of the built-in default.
+    var defaultAgentSocket: String {
+        if let runtimeDirectory { return "\(runtimeDirectory)/agent.sock" }
+        return isRoot ? "/run/pouch/agent.sock" : "\(defaultQueueDirectory)/run/agent.sock"
     }
 }
 
@@ -60,7 +81,7 @@ extension Configuration {
     public static func builtInDefault(_ facts: EnvironmentFacts) -> Configuration {
         let spool = facts.defaultQueueDirectory
         var configuration = Configuration(
-            queueDirectory: spool, agentSocket: facts.isRoot ? "/run/pouch/agent.sock" : "\(spool)/run/agent.sock")
+            queueDirectory: spool, agentSocket: facts.defaultAgentSocket)
         if !facts.isRoot { configuration.superviseUsers = .none }
         configuration.actions = [
             "local": Action(name: "local", method: .maildir(path: nil)),

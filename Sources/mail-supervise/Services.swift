@@ -20,7 +20,7 @@ final class Services: SupervisionDelegate {
     ) throws {
         users = try ServiceUsers.resolve(configuration.superviseUsers)
         _ = try ServicePrograms()
-        try Preparation.prepareSpool(configuration, users: users)
+        try Preparation.prepareSpool(configuration)
         listeners = try ListenerSockets(inherited: inherited, configuration: configuration)
         agentSocket = try AgentSocket(path: configuration.agentSocket, users: users)
         environment = InheritedSocket.stripped(Environment.all())
@@ -31,6 +31,12 @@ final class Services: SupervisionDelegate {
         // Looked for at each start: an upgrade may have moved them.
         var launch = try ServicePrograms().launch(role, configuration: configuration.path)
         launch.environment = environment
+        if configuration.path == nil {
+            // The built-in default depends on who asks: the programs must mean the same spool and socket as we do.
+            launch.environment["STATE_DIRECTORY"] = configuration.queueDirectory
+            let folder = configuration.agentSocket.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+            launch.environment["RUNTIME_DIRECTORY"] = folder
+        }
         switch role {
         case .agent:
             launch.listening = [agentSocket.inherited]
@@ -47,12 +53,8 @@ final class Services: SupervisionDelegate {
 
     func reload() throws(CommandFailure) {
         let fresh: Configuration
-        do {
-            fresh = try Preparation.loadConfiguration(file)
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch {
-            throw CommandFailure(.configuration, "cannot read the configuration: \(error).")
+        do throws(ConfigurationError) { fresh = try Preparation.loadConfiguration(file) } catch {
+            throw CommandFailure(.configuration, error.lines.first ?? "cannot read the configuration.")
         }
         let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
         try listeners.update(to: fresh)

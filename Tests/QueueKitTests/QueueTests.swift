@@ -305,7 +305,7 @@ private final class Runner {
             .scheduled(message: 1024, Timestamp(milliseconds: 99)),
             .expanded(message: 1024, recipient: 0, into: [Recipient(mailbox("a@b.example"))]),
             .held(message: 1024, reason: "why"), .released(message: 1024), .removed(message: 1024),
-            .quarantined(message: 1024),
+            .quarantined(message: 1024), .warned(message: 1024, count: 2),
         ]
         let header = JournalFormat.Header(segmentStamp: 5, created: Timestamp(milliseconds: 1))
         let first = JournalFormat.frame(entries, number: 0, id: header.id)
@@ -334,6 +334,7 @@ private final class Runner {
             .attempt(message: 0, recipient: 0, attempt, .deferred),
             .attempt(message: 0, recipient: 2, attempt, .delivered),
             .attempt(message: 0, recipient: 77, attempt, .delivered), .held(message: 0, reason: "x"),
+            .warned(message: 0, count: 1),
         ]
         for entry in entries { state.apply(entry) }
         #expect(state.statuses == [.deferred, .expanded, .delivered])

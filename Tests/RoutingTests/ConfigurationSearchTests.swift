@@ -24,6 +24,7 @@ import Testing
         (EnvironmentFacts(uid: 7, home: "/h", stateHome: "/s"), "/s/pouch"),
         (EnvironmentFacts(uid: 7, home: "/h", stateHome: "relative"), "/h/.local/state/pouch"),
         (EnvironmentFacts(uid: 7), "/var/spool/pouch"),
+        (EnvironmentFacts(uid: 7, home: "/h", stateDirectory: "/d"), "/d"),
     ])
     func theDefaultSpool(facts: EnvironmentFacts, path: String) {
         #expect(Configuration.builtInDefault(facts).queueDirectory == path)

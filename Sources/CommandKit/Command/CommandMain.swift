@@ -3,6 +3,7 @@
 // that mail-enqueue has no use for.
 
 import Glibc
+import MailModel
 import SystemPackage
 
 /// A `main.swift` holds one line: `CommandMain.run(Supervise.self)` (with CommandArguments), or hands over a closure.
@@ -14,9 +15,17 @@ public enum CommandMain {
         public var output = ""
         /// For stderr, without the program's name; empty when there is nothing to say.
         public var sentence = ""
+        /// Lines below the sentence, as they stand.
+        public var details: [String] = []
 
         public init(_ status: ExitStatus, output: String = "", sentence: String = "") {
             (self.status, self.output, self.sentence) = (status, output, sentence)
+        }
+
+        fileprivate init(_ failure: any StatedFailure) {
+            status = ExitStatus(rawValue: failure.exitStatus) ?? .software
+            sentence = failure.statement.first ?? "\(failure)"
+            details = Array(failure.statement.dropFirst())
         }
     }
 
@@ -35,6 +44,7 @@ public enum CommandMain {
         switch error {
         case let failure as CommandFailure: Ending(failure.status, sentence: failure.sentence)
         case let quiet as QuietExit: Ending(quiet.status)
+        case let stated as any StatedFailure: Ending(stated)
         default: Ending(.software, sentence: "internal fault: \(error). Please report it.")
         }
     }
@@ -44,7 +54,7 @@ public enum CommandMain {
 
     package static func end(_ ending: Ending) -> Never {
         var status = ending.status
-        if !ending.sentence.isEmpty { Diagnostic.print(ending.sentence) }
+        if !ending.sentence.isEmpty { Diagnostic.print(lines: [ending.sentence] + ending.details) }
         if !ending.output.isEmpty {
             do {
                 try StandardOutput.write(ending.output)

@@ -20,16 +20,16 @@ struct RelayProgram {
     }
 
     func run(once: Bool) throws -> ExitStatus {
-        let configuration = try Failures.ofRouting { () throws(ConfigurationError) in
-            try Configuration.locate(option: file).configuration
-        }
+        let configuration = try Configuration.locate(option: file).configuration
         let router = try Self.router(configuration, log)
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let inbox = RunnerInbox()
         let queue = try open(layout, configuration, inbox)
         let pidFile = try PIDFile(layout)
         defer { pidFile.remove() }
-        let trigger = try Failures.ofQueue { () throws(QueueError) in try TriggerWatch(layout, inbox) }
+        let control = try ControlDesk.open(layout, inbox, log)
+        defer { control.stop() }
+        let trigger = try TriggerWatch(layout, inbox)
         let threads = NetworkThreads()
         let courier = Courier(
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
@@ -50,10 +50,8 @@ struct RelayProgram {
     }
 
     static func router(_ configuration: Configuration, _ log: Logger) throws -> Router {
-        let tables = try Failures.ofRouting { () throws(ConfigurationError) in
-            try TableSet(opening: configuration, report: { log.warning("\($0)") })
-        }
-        return Router(configuration: configuration, tables: tables, localNames: [Machine.name])
+        let tables = try TableSet(opening: configuration, report: { log.warning("\($0)") })
+        return Router(configuration: configuration, tables: tables, localNames: EnvironmentFacts.localNames())
     }
 
     /// For SIGHUP: a broken configuration is logged, and the old one stays.
@@ -78,7 +76,7 @@ struct RelayProgram {
             return try Queue(
                 layout, options, report: { inbox.post(.report($0)) }, wake: { inbox.post(.wake) })
         } catch {
-            guard error.kind == .locked, let pid = PIDFile.read(layout) else { throw Failures.failure(error) }
+            guard error.kind == .locked, let pid = PIDFile.read(layout) else { throw error }
             throw CommandFailure(
                 .temporaryFailure,
                 "cannot run the queue \(layout.root): mail-relay with pid \(pid) is its runner already. Stop it first.")

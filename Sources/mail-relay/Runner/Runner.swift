@@ -100,6 +100,8 @@ final class Runner {
         case .wake: wantsCollect = true
         case .ended(let result): take(result)
         case .notified(let id, let error): notified(id, error)
+        case .warned(let id, let count):
+            do throws(QueueError) { try queue.markWarned(id, count: count) } catch { faults.report(error, log) }
         case .order(let order, let answer): carryOut(order, answer)
         case .report(let report): tell(report)
         case .reload:
