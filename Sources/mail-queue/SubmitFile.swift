@@ -8,18 +8,20 @@ enum SubmitFile {
     /// Whoever submits mail reads it, and it holds no secret.
     private static let mode: UInt32 = 0o644
 
-    /// Writes it beside the configuration, when it is not there as it must be, and says so.
-    static func write(_ configuration: Configuration) throws {
+    /// Writes it beside the configuration, when it is not there as it must be.
+    ///
+    /// - Parameter checkOnly: nothing is written.
+    /// - Returns: what was done or would be.
+    static func write(_ configuration: Configuration, checkOnly: Bool) throws(CommandFailure) -> String {
         let path = SubmitConfiguration.path(besides: configuration.path)
         if configuration.path == nil, let reason = reasonToSkip(path) {
-            return try StandardOutput.write("wrote no submit.conf: \(reason), so mail-enqueue goes by its defaults\n")
+            return "no submit.conf: \(reason), so mail-enqueue goes by its defaults"
         }
         let text = content(configuration).render()
-        guard !isCurrent(path, text) else {
-            return try StandardOutput.write("\(EscapedText.plain(path)) is up to date\n")
-        }
+        if isCurrent(path, text) { return "\(path) is up to date" }
+        if checkOnly { return "would write \(path)" }
         try AtomicFile.replace(path, with: text, mode: mode)
-        try StandardOutput.write("wrote \(EscapedText.plain(path))\n")
+        return "wrote \(path)"
     }
 
     /// The built-in default needs no file: mail-enqueue knows the same default. As root the file is written where its
