@@ -47,8 +47,7 @@ private struct Listener {
         var (input, output): ([Int32], [Int32]) = ([0, 0], [0, 0])
         try #require(pipe(&input) == 0 && pipe(&output) == 0)
         let bytes = Array(text.utf8)
-        // Larger than any dialogue here, so that nobody waits for anybody.
-        fcntl(input[1], F_SETPIPE_SZ, 1 << 20)
+        // A pipe holds 64 KiB, more than any dialogue here: nobody waits for anybody.
         try #require(write(input[1], bytes, bytes.count) == bytes.count)
         close(input[1])
         StdioSession(
