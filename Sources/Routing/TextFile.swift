@@ -4,13 +4,19 @@ import Glibc
 import SystemPackage
 
 enum TextFile {
-    /// When a file changed: any change of content changes one of these, short of a writer that sets times back.
+    /// When a file changed: any change of content or mode changes one of these, as nobody sets the time of change back.
     struct Stamp: Hashable, Sendable {
         var device: UInt64
         var inode: UInt64
         var size: Int64
-        var seconds: Int
-        var nanoseconds: Int
+        var modified: Time
+        var changed: Time
+
+        struct Time: Hashable, Sendable {
+            var seconds: Int
+            var nanoseconds: Int
+            init(_ time: timespec) { (seconds, nanoseconds) = (time.tv_sec, time.tv_nsec) }
+        }
     }
 
     /// False only when there is no such name; a file that may not be looked at exists.
@@ -69,7 +75,7 @@ enum TextFile {
     private static func stamp(_ status: stat) -> Stamp {
         Stamp(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
-            seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+            modified: Stamp.Time(status.st_mtim), changed: Stamp.Time(status.st_ctim))
     }
 
     private static func tooLong(_ limit: Int) -> UnreadableFile {

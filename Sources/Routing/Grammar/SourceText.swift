@@ -20,6 +20,8 @@ struct SourceText: Sendable {
         lineStarts = [0] + bytes.indices.filter { bytes[$0] == UInt8(ascii: "\n") }.map { $0 + 1 }
     }
 
+    var lineCount: Int { lineStarts.count }
+
     /// A line without its end; empty past the last.
     func line(_ number: Int) -> String {
         guard lineStarts.indices.contains(number - 1) else { return "" }

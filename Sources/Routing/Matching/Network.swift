@@ -4,7 +4,7 @@ import Glibc
 
 /// An IPv4 or IPv6 address. IPv4 addresses mapped into IPv6 (`::ffff:192.0.2.1`) are kept as the IPv4 they mean, so that
 /// a rule for one form holds for the other.
-public struct IPAddress: Hashable, Sendable {
+public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     /// Network order; an IPv4 address stands in the upper 32 bits of `high`.
     let high: UInt64
     let low: UInt64
@@ -48,6 +48,17 @@ public struct IPAddress: Hashable, Sendable {
         (self.high, self.low, self.isIPv6) = (high, low, isIPv6)
     }
 
+    /// As inet_ntop(3) writes it.
+    public var description: String {
+        let octets = [high, low].flatMap { half in
+            (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(56 - 8 * $0)) }
+        }
+        guard isIPv6 else { return octets[..<4].map { "\($0)" }.joined(separator: ".") }
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard inet_ntop(AF_INET6, octets, &text, socklen_t(text.count)) != nil else { return "::" }
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// 32 or 128.
     var width: Int { isIPv6 ? 128 : 32 }
 
@@ -77,6 +88,9 @@ public struct Network: Hashable, Sendable {
         }
         (base, prefixLength) = (address.masked(length), length)
     }
+
+    /// - Parameter base: its bits past the length must be zero.
+    init(base: IPAddress, prefixLength: Int) { (self.base, self.prefixLength) = (base, prefixLength) }
 
     private static func length(_ text: some StringProtocol) -> Int? {
         guard (1...3).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
