@@ -71,7 +71,8 @@ let package = Package(
         .executableTarget(
             name: "mail-relay",
             dependencies: [
-                "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
@@ -98,6 +99,7 @@ let package = Package(
             name: "RoutingTests", dependencies: ["Routing"],
             resources: [.copy("Fixtures")], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
+        .testTarget(name: "MailRelayTests", dependencies: ["mail-relay"], swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]
 )
