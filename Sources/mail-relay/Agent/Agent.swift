@@ -12,6 +12,8 @@ import Transport
 enum Agent {
     /// A process that starts deliveries needs no more; a runner opens a few.
     private static let sessionLimit = 100
+    /// Recipients of one transaction; each has a process of its own at the same time, with three pipes.
+    private static let recipientLimit = 100
     /// Less than the 30 s after which mail-supervise kills.
     private static let shutdownLimit = Duration.seconds(25)
 
@@ -55,9 +57,10 @@ enum Agent {
         var serving = ServerConfiguration(hostname: MaildirName.next().host)
         serving.flavour = .lmtp
         serving.takesAction = true
-        // What the queue has taken is not refused here for its size or number.
+        // What the queue has taken is not refused here for its size, nor a session for its length.
         serving.maxMessageSize = 1 << 40
         serving.maxMails = .max
+        serving.maxRecipients = recipientLimit
         let listeners = listener.descriptors.map { [serving] in
             ServerListener(.descriptor($0), configuration: serving)
         }

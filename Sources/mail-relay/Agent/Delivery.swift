@@ -53,16 +53,12 @@ final class Delivery {
         var theirs: [FileDescriptor] = []
         defer { for end in theirs { Glibc.close(end.rawValue) } }
         do {
-            let (content, job, answer) = (
-                try FileDescriptor.pipe(), try FileDescriptor.pipe(), try FileDescriptor.pipe()
-            )
-            (self.content, self.job) = (content.writeEnd.rawValue, job.writeEnd.rawValue)
-            self.answer = answer.readEnd.rawValue
-            let null = try FileDescriptor.open("/dev/null", .writeOnly)
-            // Its standard error must not be our log: the process is the user's.
-            theirs = [content.readEnd, answer.writeEnd, null, job.readEnd]
+            // In the order of the child's numbers. Its standard error must not be our log: the process is the user's.
+            content = try Self.pipe(&theirs, weWrite: true)
+            answer = try Self.pipe(&theirs, weWrite: false)
+            theirs.append(try FileDescriptor.open("/dev/null", .writeOnly))
+            job = try Self.pipe(&theirs, weWrite: true)
             launch.mappings = theirs.enumerated().map { .init($1.rawValue, as: Int32($0)) }
-            for ours in [self.content, self.job, self.answer] { _ = fcntl(ours, F_SETFL, O_NONBLOCK) }
             child = try launch.start()
         } catch {
             end(Self.notNow("the delivery could not be started"))
@@ -184,6 +180,15 @@ final class Delivery {
         Self.close(&content)
         Self.close(&job)
         Self.close(&answer)
+    }
+
+    /// Our end, which does not block; the other is added to `theirs`.
+    private static func pipe(_ theirs: inout [FileDescriptor], weWrite: Bool) throws -> Int32 {
+        let (reader, writer) = try FileDescriptor.pipe()
+        theirs.append(weWrite ? reader : writer)
+        let ours = (weWrite ? writer : reader).rawValue
+        _ = fcntl(ours, F_SETFL, O_NONBLOCK)
+        return ours
     }
 
     private static func close(_ descriptor: inout Int32) {
