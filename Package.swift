@@ -71,7 +71,8 @@ let package = Package(
         .executableTarget(
             name: "mail-relay",
             dependencies: [
-                "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
