@@ -131,7 +131,11 @@ public final class SMTPServer: Sendable {
         }
         let bootstrap = bootstrap(listener, index, group, roster, isUnix: isUnix)
         switch listener.place {
-        case .descriptor(let descriptor): return try await bootstrap.withBoundSocket(descriptor).get()
+        case .descriptor(let descriptor):
+            let channel = try await bootstrap.withBoundSocket(descriptor).get()
+            // NIO has just called listen(2) on it with 128, whatever the option says.
+            guard listen(descriptor, backlog) == 0 else { throw IOError(errnoCode: errno, reason: "listen") }
+            return channel
         case .unix(let path):
             return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
         case .address(let text, let port):

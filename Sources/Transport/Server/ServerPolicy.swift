@@ -68,7 +68,7 @@ public protocol ServerPolicy: Sendable {
 
 /// Where the content of one message goes. Exactly one of `commit` and `abort` ends it, whatever happens.
 public protocol MessageReceiver: AnyObject, Sendable {
-    func append(_ bytes: [UInt8]) -> Intake
+    func append(_ bytes: [UInt8]) -> ContentFlow
     /// All content was given; `done` is called once, from any thread, when it is durable or can't be: one reply, or in
     /// LMTP one for each recipient. From here on the message is the receiver's: no `abort` follows.
     func commit(_ done: @escaping @Sendable ([Reply]) -> Void)
@@ -77,7 +77,7 @@ public protocol MessageReceiver: AnyObject, Sendable {
 }
 
 /// What a receiver says to the bytes it was given. It has taken them in the first two cases.
-public enum Intake: Sendable {
+public enum ContentFlow: Sendable {
     case more
     /// Reading from the peer stops. `until` is called at once with a function that makes it go on; that function may be
     /// called from any thread and before `until` returns. What was read already still arrives: 128 KiB at most,

@@ -117,7 +117,7 @@ private final class FakeReceiver: MessageReceiver {
 
     init(_ store: FakeStore) { self.store = store }
 
-    func append(_ new: [UInt8]) -> Intake {
+    func append(_ new: [UInt8]) -> ContentFlow {
         bytes.withLock { $0 += new }
         store.state.withLock { $0.appended += new.count }
         switch store.mode {
