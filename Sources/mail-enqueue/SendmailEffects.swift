@@ -25,7 +25,7 @@ extension SendmailArguments {
         case .envelopeID: envelopeID = try Self.envelopeID(value)
         case .submissionSettings, .expensiveMailers, .debugLog, .debug, .extraErrors, .errorMode, .gatewaySubmission,
             .hopCount, .extraJob, .logTag, .meToo, .noAliases, .protocolName, .stripFrom, .initialSubmission,
-            .verbose, .trafficLog, .metoo8Bit:
+            .verbose, .trafficLog, .oldExtra:
             break
         }
     }

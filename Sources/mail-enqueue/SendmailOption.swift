@@ -37,7 +37,7 @@ enum SendmailOption: String, CaseIterable {
     case initialSubmission = "U"
     case verbose = "v"
     case trafficLog = "X"
-    case metoo8Bit = "x"
+    case oldExtra = "x"
 
     enum Value {
         case none
@@ -55,7 +55,7 @@ enum SendmailOption: String, CaseIterable {
             .required
         case .queueRun, .debug, .extraErrors, .extraJob: .joined
         case .rebuildAliases, .ignoreDots, .recipientsFromHeader, .expensiveMailers, .gatewaySubmission, .meToo,
-            .noAliases, .stripFrom, .initialSubmission, .verbose, .metoo8Bit:
+            .noAliases, .stripFrom, .initialSubmission, .verbose, .oldExtra:
             .none
         }
     }
