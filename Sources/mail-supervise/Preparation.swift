@@ -27,7 +27,8 @@ enum Preparation {
         case .exited(let status) where status == 0: return
         case .exited(let status): throw QuietExit(ExitStatus(rawValue: status) ?? .software)
         case .killed(let signal):
-            throw CommandFailure(.temporaryFailure, "cannot prepare the spool: mail-queue was ended by signal \(signal).")
+            throw CommandFailure(
+                .temporaryFailure, "cannot prepare the spool: mail-queue was ended by signal \(signal).")
         }
     }
 }

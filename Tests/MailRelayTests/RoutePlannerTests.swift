@@ -89,9 +89,11 @@ import Testing
         #expect(error.code == code && error.isTemporary == isTemporary)
     }
 
-    @Test(arguments: [
-        ("/run/x.sock", NextHop.Place.lmtpSocket("/run/x.sock")), ("h.example:24", .lmtpHost("h.example", port: 24)),
-        ("[::1]:24", .lmtpHost("::1", port: 24)), ("h.example", nil), (":24", nil), ("h:99999", nil),
-    ] as [(String, NextHop.Place?)])
+    @Test(
+        arguments: [
+            ("/run/x.sock", NextHop.Place.lmtpSocket("/run/x.sock")),
+            ("h.example:24", .lmtpHost("h.example", port: 24)),
+            ("[::1]:24", .lmtpHost("::1", port: 24)), ("h.example", nil), (":24", nil), ("h:99999", nil),
+        ] as [(String, NextHop.Place?)])
     func lmtpPlaces(text: String, place: NextHop.Place?) { #expect(RoutePlanner.lmtpPlace(text) == place) }
 }
