@@ -60,7 +60,7 @@ let package = Package(
         // Programs: arguments and wiring.
         .executableTarget(
             name: "mail-enqueue",
-            dependencies: ["CommandKit", "QueueKit", "SMTPProtocol", "MailModel"],
+            dependencies: ["CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel"],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-listen",
@@ -71,7 +71,8 @@ let package = Package(
         .executableTarget(
             name: "mail-relay",
             dependencies: [
-                "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
@@ -86,7 +87,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",
-            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
             swiftSettings: strict),
 
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),
@@ -99,9 +100,19 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
         .testTarget(
+            name: "MailEnqueueTests",
+            dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
+            swiftSettings: strict),
+        .testTarget(
             name: "MailListenTests",
             dependencies: [
                 "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MailRelayTests",
+            dependencies: [
+                "mail-relay", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
             ],
             swiftSettings: strict),
         .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),

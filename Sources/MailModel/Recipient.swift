@@ -30,4 +30,6 @@ public struct Recipient: Hashable, Sendable {
     }
 
     public var wantsFailureDSN: Bool { notify?.contains(.failure) ?? true }
+    /// RFC 3461 §4.1 leaves it to us when nothing was said: a sender would rather know.
+    public var wantsDelayDSN: Bool { notify?.contains(.delay) ?? true }
 }

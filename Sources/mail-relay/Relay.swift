@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CommandKit
+import Logging
 import Routing
 
 struct Relay: ParsableCommand {
@@ -29,11 +30,22 @@ struct Relay: ParsableCommand {
     }
 
     func run() throws {
+        Hardening.setUmask(0o022)
+        if agent { return try runAgent() }
         let signals = SignalInbox()
         try signals.start()
         Hardening.raiseDescriptorLimit()
         let readiness = try Readiness(readyDescriptor: readyFd)
         let program = RelayProgram(file: file, readiness: readiness, signals: signals)
         throw QuietExit(try program.run(once: once))
+    }
+
+    private func runAgent() throws {
+        let sockets = try InheritedSocket.takeAll()
+        let readiness = try Readiness(readyDescriptor: readyFd)
+        let configuration = try Configuration.locate(option: file).configuration
+        throw QuietExit(
+            try Agent.run(
+                configuration: configuration, sockets: sockets, readiness: readiness, log: .pouch("mail-relay")))
     }
 }

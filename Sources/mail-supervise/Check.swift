@@ -11,7 +11,7 @@ struct Check {
     func run() throws {
         let users = try ServiceUsers.resolve(configuration.superviseUsers)
         let programs = try ServicePrograms()
-        try Preparation.checkSpool(configuration, users: users)
+        try Preparation.checkSpool(configuration)
         let places = try listenerPlaces()
         var lines = OutputLines()
         try lines.add("configuration: \(EscapedText.plain(configuration.path ?? "built in"))")

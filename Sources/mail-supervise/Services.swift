@@ -20,7 +20,7 @@ final class Services: SupervisionDelegate {
     ) throws {
         users = try ServiceUsers.resolve(configuration.superviseUsers)
         _ = try ServicePrograms()
-        try Preparation.prepareSpool(configuration, users: users)
+        try Preparation.prepareSpool(configuration)
         listeners = try ListenerSockets(inherited: inherited, configuration: configuration)
         agentSocket = try AgentSocket(path: configuration.agentSocket, users: users)
         environment = InheritedSocket.stripped(Environment.all())
@@ -53,12 +53,8 @@ final class Services: SupervisionDelegate {
 
     func reload() throws(CommandFailure) {
         let fresh: Configuration
-        do {
-            fresh = try Preparation.loadConfiguration(file)
-        } catch let failure as CommandFailure {
-            throw failure
-        } catch {
-            throw CommandFailure(.configuration, "cannot read the configuration: \(error).")
+        do throws(ConfigurationError) { fresh = try Preparation.loadConfiguration(file) } catch {
+            throw CommandFailure(.configuration, error.lines.first ?? "cannot read the configuration.")
         }
         let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
         try listeners.update(to: fresh)

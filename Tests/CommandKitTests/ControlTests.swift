@@ -52,16 +52,33 @@ struct ControlMessagesTests {
 struct ControlAccessTests {
     private let access = ControlAccess(ownUID: 990, group: 60_990)
 
-    @Test(arguments: [("root", 0, 1), ("the runner's own uid", 990, 1), ("the group", 4_000_000, 60_990)])
-    func `those who may`(reason: String, uid: UInt32, gid: UInt32) throws {
-        try access.check(uid: uid, gid: gid)
+    @Test(arguments: [
+        ("root", 0, 1, []), ("the runner's own uid", 990, 1, []), ("the group", 4_000_000, 60_990, []),
+        ("one of several groups", 4_000_000, 1, [1, 60_990]),
+    ])
+    func `those who may`(reason: String, uid: UInt32, gid: UInt32, groups: [UInt32]) throws {
+        try access.check(uid: uid, gid: gid, groups: groups)
     }
 
-    @Test func `others get 77 and the name of the group`() {
-        let failure = #expect(throws: CommandFailure.self) { try access.check(uid: 4_000_000, gid: 1) }
+    @Test(
+        arguments: [("other groups", [1, 2]), ("no account and no word of the kernel", nil)] as [(String, [UInt32]?)])
+    func `others get 77 and the name of the group`(reason: String, groups: [UInt32]?) {
+        let failure = #expect(throws: CommandFailure.self, "\(reason)") {
+            try access.check(uid: 4_000_000, gid: 1, groups: groups)
+        }
         #expect(failure?.status == .noPermission)
         #expect(failure?.sentence.hasPrefix("uid 4000000 may not order the queue") == true)
         #expect(failure?.sentence.contains("the group with gid 60990") == true)
+    }
+
+    @Test func `the kernel knows the groups of a peer`() throws {
+        var ends: [Int32] = [0, 0]
+        #expect(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
+        defer { for end in ends { close(end) } }
+        let groups = try #require(try PeerCredentials.groups(ofSocket: ends[0]))
+        var own = [gid_t](repeating: 0, count: 65536)
+        let count = getgroups(65536, &own)
+        #expect(groups.sorted() == own.prefix(Int(count)).sorted())
     }
 }
 

@@ -145,7 +145,7 @@ public final class ControlServer: Sendable {
     private func reply(on connection: LineConnection) throws(CommandFailure) -> ControlReply? {
         do throws(CommandFailure) {
             let peer = try connection.peer()
-            try access.check(uid: peer.uid, gid: peer.gid)
+            try access.check(uid: peer.uid, gid: peer.gid, groups: try connection.peerGroups())
             guard let line = try connection.receive(within: Self.requestLimit) else { return nil }
             var request = try ControlRequest(line)
             request.uid = peer.uid

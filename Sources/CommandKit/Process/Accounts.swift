@@ -10,9 +10,12 @@ public struct Account: Hashable, Sendable {
     public var gid: UInt32
     public var home: String
     public var shell: String
+    /// The full name and what may follow it behind commas, as the account's owner wrote it (chfn(1)).
+    public var gecos: String
 
-    public init(name: String, uid: UInt32, gid: UInt32, home: String, shell: String) {
+    public init(name: String, uid: UInt32, gid: UInt32, home: String, shell: String, gecos: String = "") {
         (self.name, self.uid, self.gid, self.home, self.shell) = (name, uid, gid, home, shell)
+        self.gecos = gecos
     }
 }
 
@@ -78,7 +81,7 @@ public enum Accounts {
         try lookUp(what, passwd(), call) { entry in
             Account(
                 name: text(entry.pw_name), uid: entry.pw_uid, gid: entry.pw_gid, home: text(entry.pw_dir),
-                shell: text(entry.pw_shell))
+                shell: text(entry.pw_shell), gecos: text(entry.pw_gecos))
         }
     }
 

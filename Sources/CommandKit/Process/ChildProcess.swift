@@ -35,6 +35,9 @@ public struct ChildProcess: Hashable, Sendable {
         return ended.outcome
     }
 
+    /// How the child ended; nil while it runs. As with `wait()`, asking ends when it was told.
+    public func outcome() throws(CommandFailure) -> ChildOutcome? { try Self.reap(pid, noWait: true)?.outcome }
+
     /// Sends a signal; a child that has ended but was not waited for takes it without harm.
     public func send(_ signal: Signal) { _ = Glibc.kill(pid, signal.number) }
     /// SIGKILL, which no program can refuse.

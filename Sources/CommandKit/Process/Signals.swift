@@ -84,13 +84,13 @@ public final class SignalDescriptor {
 }
 
 /// A detached thread.
-enum Thread {
+package enum Thread {
     private final class Body {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    static func start(_ run: @escaping @Sendable () -> Void) throws(CommandFailure) {
+    package static func start(_ run: @escaping @Sendable () -> Void) throws(CommandFailure) {
         let body = Unmanaged.passRetained(Body(run))
         var thread = pthread_t()
         let entry: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { pointer in

@@ -73,6 +73,7 @@ public final class LineConnection {
     }
 
     public func peer() throws(CommandFailure) -> PeerCredentials { try PeerCredentials(ofSocket: descriptor) }
+    func peerGroups() throws(CommandFailure) -> [UInt32]? { try PeerCredentials.groups(ofSocket: descriptor) }
 
     /// Writes one line.
     public func send(_ value: JSONValue, within limit: Duration) throws(CommandFailure) {

@@ -18,17 +18,21 @@ public struct DueMessage {
     public let outstanding: [Outstanding]
     /// How often it was tried before.
     public let attempts: Int
+    /// How many delay DSNs were sent about it.
+    public let warnings: Int
     /// Whether it may expire now: never before one attempt since the clock last stepped.
     public let mayExpire: Bool
     private let reader: SegmentReader
     private let message: StoredMessage
 
     init(
-        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, mayExpire: Bool
+        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, warnings: Int,
+        mayExpire: Bool
     ) {
         (self.reader, self.message) = (reader, message)
         (envelope, size) = (message.envelope, message.contentLength)
-        (self.outstanding, self.attempts, self.mayExpire) = (outstanding, attempts, mayExpire)
+        (self.outstanding, self.attempts) = (outstanding, attempts)
+        (self.warnings, self.mayExpire) = (warnings, mayExpire)
     }
 
     /// A new reading of the content from its start.
@@ -101,7 +105,7 @@ extension Queue {
             let outstanding = outstanding(message, segment.states[row.offset])
             try openJournal(segment).reserve(Self.resultSpace * Int64(outstanding.count + 1))
             return DueMessage(
-                reader, message, outstanding: outstanding, attempts: Int(row.attempts),
+                reader, message, outstanding: outstanding, attempts: Int(row.attempts), warnings: Int(row.warnings),
                 mayExpire: row.triedSinceStep)
         } catch {
             if error.kind == .corrupt { quarantineMessage(id, row, segment) } else { postpone(id) }
@@ -219,6 +223,13 @@ extension Queue {
         try write([.scheduled(message: row.offset, next)], segment)
         if segment.inFlight == 0 { segment.journal?.rest() }
         return next
+    }
+
+    /// Takes note of a delay DSN that is durable; so many were sent now. A message that is gone needs no note.
+    public func markWarned(_ id: QueueID, count: Int) throws(QueueError) {
+        guard let row = rows[id], let segment = segments[row.segment] else { return }
+        try write([.warned(message: row.offset, count: UInt32(clamping: count))], segment)
+        rows[id]?.warnings = UInt8(clamping: count)
     }
 
     func forget(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment, wasInFlight: Bool) {

@@ -60,7 +60,7 @@ extension Queue {
 
     private func carryOut(_ order: QueueOrder, _ id: QueueID) throws(QueueError) -> Bool {
         switch order.verb {
-        case .flush: return flush(id)
+        case .flush: return try flush(id)
         case .hold: return try hold(id, reason: order.reason)
         case .release: return try release(id)
         case .remove:

@@ -66,10 +66,11 @@ public struct SubmissionHeader: Sendable {
     public init(completing header: HeaderScanner, facts: SubmissionFacts) {
         self.facts = facts
         let newest = Self.newestResentBlock(header.fields)
+        let isNewest = Set(newest)
         bytes += received.utf8
         for (index, field) in header.fields.enumerated() {
             if index == newest.first { bytes += missing(in: header, newest, prefix: "Resent-").utf8 }
-            add(field, of: header, givesRecipients: newest.isEmpty ? !Self.isResent(field) : newest.contains(index))
+            add(field, of: header, givesRecipients: newest.isEmpty ? !Self.isResent(field) : isNewest.contains(index))
         }
         bytes += missing(in: header, Array(header.fields.indices), prefix: "").utf8
         bytes += [13, 10]

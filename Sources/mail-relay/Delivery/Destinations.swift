@@ -1,5 +1,5 @@
 // Owns: the line of jobs for each next hop, how many are under way there, and connections kept open between messages.
-// Refuses: carrying (Courier), the queue. Used by the runner's thread alone.
+// Refuses: carrying (Carrier), the queue. Used by the runner's thread alone.
 
 import DequeModule
 import MailModel

@@ -8,7 +8,8 @@ import QueueKit
 
 enum ControlDesk {
     /// Starts to listen; whatever is asked is carried out on the runner's thread.
-    static func open(_ layout: SpoolLayout, _ inbox: RunnerInbox, _ log: Logger) throws(CommandFailure) -> ControlServer {
+    static func open(_ layout: SpoolLayout, _ inbox: RunnerInbox, _ log: Logger) throws(CommandFailure) -> ControlServer
+    {
         try ControlServer(path: layout.controlSocket, report: { log.error("control: \($0)") }) { request, answer in
             do throws(CommandFailure) {
                 let order = try QueueOrder(request)

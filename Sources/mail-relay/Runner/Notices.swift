@@ -17,6 +17,26 @@ extension Runner {
         notify(current.message, told.map(dsnRecipient), numbers: told.map(\.recipient.number), "failed", done: done)
     }
 
+    /// `bounce warn-interval`: a message that is still tried after one of its times is told of, once for each.
+    func warn(_ current: Progress) {
+        let (envelope, now) = (current.message.envelope, clock.now())
+        let age = now.since(envelope.arrival)
+        let count = planner.router.configuration.bounceWarnIntervals.count { $0 <= age }
+        guard count > current.message.warnings, envelope.reversePath != .null else { return }
+        let late = current.deferred.filter { $0.recipient.recipient.wantsDelayDSN }
+        guard !late.isEmpty else { return }
+        let told = late.map { failure in
+            var recipient = dsnRecipient(failure)
+            recipient.action = .delayed
+            recipient.willRetryUntil = envelope.arrival.advanced(by: schedule.ttl)
+            return recipient
+        }
+        let id = envelope.id
+        notify(current.message, told, numbers: late.map(\.recipient.number), "delayed \(count)") { [inbox] error in
+            inbox.post(error.map { .report(.failed($0)) } ?? .warned(id, count: count))
+        }
+    }
+
     /// Members of an alias that can't be delivered beside others that can: told of at once, by the alias's address.
     func notifyOfRefusedMembers(
         _ recipient: DueMessage.Outstanding, _ refused: [AliasError], _ message: DueMessage
@@ -30,7 +50,7 @@ extension Runner {
         }
         notify(message, told, numbers: [recipient.number], "alias") { [inbox] error in
             // The members that can be delivered don't wait for it; a DSN that can't be stored is in the log.
-            if error != nil { inbox.post(.wake) }
+            if let error { inbox.post(.report(.failed(error))) }
         }
     }
 

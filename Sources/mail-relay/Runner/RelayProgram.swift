@@ -31,10 +31,10 @@ struct RelayProgram {
         defer { control.stop() }
         let trigger = try TriggerWatch(layout, inbox)
         let threads = NetworkThreads()
-        let courier = Courier(
+        let carrier = Carrier(
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
         let runner = Runner(
-            queue: queue, inbox: inbox, courier: courier, router: router, once: once, log: log,
+            queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
             reload: { [file, log] in Self.reloaded(file, log) })
         signals.forward(to: inbox)
         if !once { log.info("\(Self.banner(layout, queue))") }

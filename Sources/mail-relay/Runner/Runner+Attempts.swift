@@ -6,6 +6,9 @@ import Routing
 import SMTPProtocol
 
 extension Runner {
+    /// RFC 5321 §4.5.3.1.8: every server takes a hundred recipients in a transaction; the agent takes no more.
+    static let recipientLimit = 100
+
     /// Opens a message, routes each recipient that is left, and starts the jobs.
     func attempt(_ id: QueueID) {
         let message: DueMessage
@@ -47,7 +50,11 @@ extension Runner {
         }
         var jobs: [Job] = []
         for (group, recipients) in groups {
-            jobs.append(job(current.message, group, recipients.sorted { $0.number < $1.number }, try content()))
+            let sorted = recipients.sorted { $0.number < $1.number }
+            for start in stride(from: 0, to: sorted.count, by: Self.recipientLimit) {
+                let some = Array(sorted[start..<min(start + Self.recipientLimit, sorted.count)])
+                jobs.append(job(current.message, group, some, try content()))
+            }
         }
         return jobs
     }
@@ -100,7 +107,7 @@ extension Runner {
     /// Starts what may start for a next hop, each job in a task of its own.
     func start(_ nextHop: NextHop) {
         for (job, open) in destinations.start(nextHop) {
-            Task { [courier, inbox] in inbox.post(.ended(await courier.carry(job, over: open))) }
+            Task { [carrier, inbox] in inbox.post(.ended(await carrier.carry(job, over: open))) }
         }
     }
 

@@ -65,6 +65,7 @@ extension Runner {
             return queue.setAside(id)
         }
         expire(&current)
+        warn(current)
         do throws(QueueError) {
             try queue.record(id, current.deferred.map(\.outcome))
         } catch {

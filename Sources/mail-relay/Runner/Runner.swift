@@ -3,7 +3,7 @@
 //
 //   wait for events or the next due time -> collect -> open due messages -> route -> jobs to destinations
 //        ^                                                                               |
-//        +---- results: journal, log, DSN, finish <---- Courier, one task a job ---------+
+//        +---- results: journal, log, DSN, finish <---- Carrier, one task a job ---------+
 
 import CommandKit
 import Logging
@@ -22,7 +22,7 @@ final class Runner {
 
     let queue: Queue
     let inbox: RunnerInbox
-    let courier: Courier
+    let carrier: Carrier
     let hostname: String
     let log: Logger
     let clock = SystemClock()
@@ -45,11 +45,11 @@ final class Runner {
     ///   - once: ends when nothing is due and nothing under way.
     ///   - reload: reads the configuration again; nil keeps the old one.
     init(
-        queue: Queue, inbox: RunnerInbox, courier: Courier, router: Router, once: Bool, log: Logger,
+        queue: Queue, inbox: RunnerInbox, carrier: Carrier, router: Router, once: Bool, log: Logger,
         reload: @escaping () -> Router?
     ) {
-        (self.queue, self.inbox, self.courier, self.once, self.log) = (queue, inbox, courier, once, log)
-        (self.reload, hostname) = (reload, courier.hostname)
+        (self.queue, self.inbox, self.carrier, self.once, self.log) = (queue, inbox, carrier, once, log)
+        (self.reload, hostname) = (reload, carrier.hostname)
         planner = RoutePlanner(router: router)
         schedule = RetrySchedule(router.configuration)
     }
@@ -100,6 +100,8 @@ final class Runner {
         case .wake: wantsCollect = true
         case .ended(let result): take(result)
         case .notified(let id, let error): notified(id, error)
+        case .warned(let id, let count):
+            do throws(QueueError) { try queue.markWarned(id, count: count) } catch { faults.report(error, log) }
         case .order(let order, let answer): carryOut(order, answer)
         case .report(let report): tell(report)
         case .reload:

@@ -11,6 +11,8 @@ enum RunnerEvent: Sendable {
     case ended(JobResult)
     /// A DSN is durable (or not): its message's failures may be recorded.
     case notified(QueueID, QueueError?)
+    /// A delay DSN is durable: so many were sent about the message.
+    case warned(QueueID, count: Int)
     case order(QueueOrder, @Sendable (Result<OrderResult, QueueError>) -> Void)
     case report(QueueReport)
     case reload

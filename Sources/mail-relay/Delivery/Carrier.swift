@@ -17,7 +17,7 @@ struct OpenConnection: Sendable {
 }
 
 /// Carries jobs. Shared by all deliveries.
-struct Courier: Sendable {
+struct Carrier: Sendable {
     /// Addresses tried for one job before it is deferred.
     static let addressLimit = 10
     static let connectTimeout = Duration.seconds(30)
@@ -178,14 +178,14 @@ extension JobResult {
 }
 
 extension MailRoute {
-    fileprivate func candidates(_ port: UInt16) -> Result<[Courier.Candidate], SessionFailure> {
+    fileprivate func candidates(_ port: UInt16) -> Result<[Carrier.Candidate], SessionFailure> {
         switch self {
         case .failed(let failure): .failure(failure)
         case .hosts(let hosts):
             .success(
                 hosts.flatMap { host in
                     host.addresses.map { address in
-                        Courier.Candidate(
+                        Carrier.Candidate(
                             peer: .internet(address: address, port: port), relay: "\(host.name)/\(address)")
                     }
                 })
