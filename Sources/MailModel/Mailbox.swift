@@ -31,12 +31,10 @@ public struct Mailbox: Sendable {
 
     /// Splits a local-part, a dot-string or a quoted string (RFC 5321 §4.1.2), from what follows it.
     package static func readLocalPart(_ text: Substring) -> (String, Substring)? {
-        guard text.first == "\"" else {
-            let local = text.prefix { $0 != "@" && isAtomText($0) || $0 == "." }
-            guard !local.isEmpty, !local.hasPrefix("."), !local.hasSuffix("."), !local.contains("..") else {
-                return nil
-            }
-            return (String(local), text[local.endIndex...])
+        guard text.utf8.first == UInt8(ascii: "\"") else {
+            let local = dotStringEnd(text)
+            guard local > text.startIndex, !hasMisplacedDot(text[..<local]) else { return nil }
+            return (String(text[..<local]), text[local...])
         }
         var local = ""
         var scalars = text.unicodeScalars.dropFirst()
@@ -65,13 +63,45 @@ public struct Mailbox: Sendable {
     }
 
     static func needsQuotes(_ local: String) -> Bool {
-        local.hasPrefix(".") || local.hasSuffix(".") || local.contains("..")
-            || !local.allSatisfy { $0 == "." || isAtomText($0) }
+        hasMisplacedDot(local[...]) || dotStringEnd(local[...]) < local.endIndex
+    }
+
+    /// Where the atoms and dots that begin a text end. Octets are enough as long as all is ASCII, and every message has
+    /// several addresses; what is not ASCII is told by characters, since a mark may combine with what stands before it.
+    private static func dotStringEnd(_ text: Substring) -> Substring.Index {
+        let end = text.utf8.firstIndex { !isAtomOctet($0) && $0 != UInt8(ascii: ".") } ?? text.endIndex
+        guard end < text.endIndex, text.utf8[end] > 127 else { return end }
+        return text.firstIndex { $0 != "." && !isAtomText($0) } ?? text.endIndex
+    }
+
+    /// RFC 5321 §4.1.2 Dot-string: a dot stands between atoms only.
+    private static func hasMisplacedDot(_ text: Substring) -> Bool {
+        var last = UInt8(ascii: ".")
+        for octet in text.utf8 {
+            if octet == UInt8(ascii: "."), last == octet { return true }
+            last = octet
+        }
+        return last == UInt8(ascii: ".") && !text.isEmpty
+    }
+
+    /// The ASCII part of `isAtomText`.
+    private static func isAtomOctet(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        case UInt8(ascii: "!"), UInt8(ascii: "#")...UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
+            UInt8(ascii: "-"), UInt8(ascii: "/"), UInt8(ascii: "="), UInt8(ascii: "?"),
+            UInt8(ascii: "^")...UInt8(ascii: "`"), UInt8(ascii: "{")...UInt8(ascii: "~"):
+            true
+        default: false
+        }
     }
 
     /// A domain name (labels of 1 to 63 octets; underscores are tolerated, as they exist) or an address literal.
     public static func isDomain(_ text: String) -> Bool {
         guard (1...domainLimit).contains(text.utf8.count) else { return false }
+        if let isPlain = isPlainDomain(text) { return isPlain }
         if text.first == "[" {
             let inner = text.dropFirst().dropLast()
             return text.last == "]" && !inner.isEmpty
@@ -86,6 +116,29 @@ public struct Mailbox: Sendable {
                     }
                 }
         }
+    }
+}
+
+extension Mailbox {
+    /// The answer of `isDomain` for names of letters, digits, hyphens, underscores and dots; nil for any other text.
+    private static func isPlainDomain(_ text: String) -> Bool? {
+        var (length, last, isWellFormed) = (0, UInt8(ascii: "."), true)
+        for octet in text.utf8 {
+            switch octet {
+            case UInt8(ascii: "."):
+                isWellFormed = isWellFormed && (1...63).contains(length) && last != UInt8(ascii: "-")
+                length = 0
+            case UInt8(ascii: "-"):
+                isWellFormed = isWellFormed && length > 0
+                length += 1
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+                length += 1
+            default: return nil
+            }
+            last = octet
+        }
+        return isWellFormed && (1...63).contains(length) && last != UInt8(ascii: "-")
     }
 }
 

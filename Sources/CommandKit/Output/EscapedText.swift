@@ -5,7 +5,9 @@
 public enum EscapedText {
     /// For sentences and messages: only what could act on a terminal or a log is replaced.
     public static func plain(_ text: String) -> String {
-        text.unicodeScalars.contains(where: isControl) ? escape(text, also: "") : text
+        // Nearly every log line is printable ASCII: looking at octets is a tenth of the work.
+        if text.utf8.allSatisfy({ (32...126).contains($0) }) { return text }
+        return text.unicodeScalars.contains(where: isControl) ? escape(text, also: "") : text
     }
 
     /// Inside double quotes: `"` and `\` get a backslash, so that the end of the value is certain.

@@ -19,16 +19,25 @@ public enum LogFormat: Hashable, Sendable {
 
     /// The whole line with its line end.
     public func line(level: Logger.Level, message: String, metadata: Logger.Metadata, now: Timestamp) -> String {
-        let start =
-            switch self {
-            case .journal: "<\(Self.priority(of: level))>"
-            case .timestamped: now.iso8601 + " "
-            }
+        start(level: level, now: now) + Self.rest(message: message, metadata: metadata)
+    }
+
+    /// The message and its pairs, with the line end.
+    public static func rest(message: String, metadata: Logger.Metadata) -> String {
+        guard !metadata.isEmpty else { return EscapedText.plain(message) + "\n" }
         // Dictionaries have no order; sorted keys keep lines comparable.
         let pairs = metadata.sorted { $0.key < $1.key }.map { pair in
             " \(EscapedText.value(pair.key))=\(EscapedText.value(pair.value.description))"
         }
-        return start + EscapedText.plain(message) + pairs.joined() + "\n"
+        return EscapedText.plain(message) + pairs.joined() + "\n"
+    }
+
+    /// What stands before the message.
+    public func start(level: Logger.Level, now: Timestamp) -> String {
+        switch self {
+        case .journal: "<\(Self.priority(of: level))>"
+        case .timestamped: now.iso8601 + " "
+        }
     }
 
     /// The priorities of syslog(3).
@@ -51,9 +60,16 @@ extension Timestamp {
         let rest = Int(milliseconds &- days &* 86_400_000)
         let (second, milli) = (rest / 1000, rest % 1000)
         let (year, month, day) = Self.civil(days: days)
-        return "\(Self.padded(year, 4))-\(Self.padded(month, 2))-\(Self.padded(day, 2))T"
-            + "\(Self.padded(second / 3600, 2)):\(Self.padded(second / 60 % 60, 2)):\(Self.padded(second % 60, 2))"
-            + ".\(Self.padded(milli, 3))Z"
+        var digits: [UInt8] = []
+        digits.reserveCapacity(24)
+        Self.append(year, width: 4, "-", to: &digits)
+        Self.append(month, width: 2, "-", to: &digits)
+        Self.append(day, width: 2, "T", to: &digits)
+        Self.append(second / 3600, width: 2, ":", to: &digits)
+        Self.append(second / 60 % 60, width: 2, ":", to: &digits)
+        Self.append(second % 60, width: 2, ".", to: &digits)
+        Self.append(milli, width: 3, "Z", to: &digits)
+        return String(decoding: digits, as: UTF8.self)
     }
 
     /// Division that rounds down, for times before 1970 too.
@@ -75,8 +91,16 @@ extension Timestamp {
         return (Int(yearOfEra + era * 400 + (month <= 2 ? 1 : 0)), Int(month), Int(day))
     }
 
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    /// A number in decimal digits, and the mark behind it. Every log line has seven of them: no strings are made.
+    private static func append(_ number: Int, width: Int, _ mark: Unicode.Scalar, to out: inout [UInt8]) {
+        if number < 0 { out.append(UInt8(ascii: "-")) }
+        let start = out.count
+        var rest = number.magnitude
+        while rest > 0 || out.count < start + width {
+            out.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        }
+        out[start...].reverse()
+        out.append(UInt8(ascii: mark))
     }
 }

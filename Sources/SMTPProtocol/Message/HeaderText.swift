@@ -11,7 +11,11 @@ enum HeaderText {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"), 128...255:
             true
-        default: "!#$%&'*+-/=?^_`{|}~".utf8.contains(octet)
+        case UInt8(ascii: "!"), UInt8(ascii: "#")...UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
+            UInt8(ascii: "-"), UInt8(ascii: "/"), UInt8(ascii: "="), UInt8(ascii: "?"),
+            UInt8(ascii: "^")...UInt8(ascii: "`"), UInt8(ascii: "{")...UInt8(ascii: "~"):
+            true
+        default: false
         }
     }
 
@@ -19,8 +23,12 @@ enum HeaderText {
     /// what is none of these becomes a hyphen. Never empty, at most 255 octets.
     static func domain(_ name: String) -> String {
         let octets = name.utf8.prefix(255).map { octet -> UInt8 in
-            let isName = octet < 128 && (isAtom(octet) && !"!#$%&'*+/=?^`{|}~".utf8.contains(octet))
-            return isName || octet == UInt8(ascii: ".") ? octet : UInt8(ascii: "-")
+            switch octet {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"):
+                octet
+            default: UInt8(ascii: "-")
+            }
         }
         return octets.isEmpty ? "localhost" : String(decoding: octets, as: UTF8.self)
     }

@@ -16,10 +16,19 @@ public enum MailDate {
         let days = floorDivide(local, 86400)
         let second = Int(local - days * 86400)
         let (year, month, day) = civil(from: days)
-        let weekday = weekdays[Int(((days % 7) + 11) % 7)]
-        let clock = "\(two(second / 3600)):\(two(second / 60 % 60)):\(two(second % 60))"
-        let zone = "\(offset < 0 ? "-" : "+")\(two(abs(offset) / 60))\(two(abs(offset) % 60))"
-        return "\(weekday), \(day) \(months[month - 1]) \(year) \(clock) \(zone)"
+        var text = ""
+        text.reserveCapacity(32)
+        text += weekdays[Int(((days % 7) + 11) % 7)]
+        text += ", \(day) "
+        text += months[month - 1]
+        text += " \(year) "
+        append(second / 3600, ":", to: &text)
+        append(second / 60 % 60, ":", to: &text)
+        append(second % 60, " ", to: &text)
+        text += offset < 0 ? "-" : "+"
+        append(abs(offset) / 60, "", to: &text)
+        append(abs(offset) % 60, "", to: &text)
+        return text
     }
 
     /// 1900-01-02 and 9999-12-30, so that no offset leaves the range of years.
@@ -45,5 +54,10 @@ public enum MailDate {
 
     private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a >= 0 ? a / b : (a - b + 1) / b }
 
-    private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    /// Two digits and what follows them.
+    private static func append(_ number: Int, _ rest: String, to text: inout String) {
+        if number < 10 { text += "0" }
+        text += "\(number)"
+        text += rest
+    }
 }

@@ -42,13 +42,29 @@ public struct ReceivedHeader: Hashable, Sendable {
         self.offsetMinutes = offsetMinutes
     }
 
-    /// The field with its CRLF.
+    /// The field with its CRLF. One is written for each message, so octets are put together, not strings.
     public var bytes: [UInt8] {
-        var text = "Received: from \(Self.name(helo)) (\(Self.address(clientAddress)))\r\n"
-        text += "\tby \(HeaderText.domain(hostname)) (Pouch) with \(transmission.rawValue)\r\n\tid \(queueID)"
-        if recipients.count == 1 { text += "\r\n\tfor <\(recipients[0])>" }
-        text += ";\r\n\t\(MailDate.text(time, offsetMinutes: offsetMinutes))\r\n"
-        return Array(text.utf8)
+        var out: [UInt8] = []
+        out.reserveCapacity(384)
+        out += "Received: from ".utf8
+        out += Self.name(helo)
+        out += " (".utf8
+        out += Self.address(clientAddress)
+        out += ")\r\n\tby ".utf8
+        out += HeaderText.domain(hostname).utf8
+        out += " (Pouch) with ".utf8
+        out += transmission.rawValue.utf8
+        out += "\r\n\tid ".utf8
+        out += queueID.description.utf8
+        if recipients.count == 1 {
+            out += "\r\n\tfor <".utf8
+            out += recipients[0].description.utf8
+            out += ">".utf8
+        }
+        out += ";\r\n\t".utf8
+        out += MailDate.text(time, offsetMinutes: offsetMinutes).utf8
+        out += [13, 10]
+        return out
     }
 
     /// RFC 5321 §6.3 takes a count of Received lines for the surest sign of a loop. Reads to the end of the header.
@@ -57,27 +73,34 @@ public struct ReceivedHeader: Hashable, Sendable {
     }
 
     /// As a domain or an address literal has it; any other octet becomes `?`, which an atom may hold. At most 255.
-    private static func name(_ helo: String) -> String {
-        let octets = helo.utf8.prefix(Mailbox.domainLimit).map { octet -> UInt8 in
+    private static func name(_ helo: String) -> [UInt8] {
+        let octets = helo.utf8.prefix(Mailbox.domainLimit).map { octet in
             switch octet {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"):
                 octet
-            default: "-._:[]".utf8.contains(octet) ? octet : UInt8(ascii: "?")
+            default: UInt8(ascii: "?")
             }
         }
-        return octets.isEmpty ? "unknown" : String(decoding: octets, as: UTF8.self)
+        return octets.isEmpty ? Array("unknown".utf8) : octets
     }
 
     /// RFC 5321 §4.1.3: an address literal; other text, such as `local`, is a comment as it stands.
-    private static func address(_ text: String) -> String {
-        guard text.utf8.allSatisfy({ $0 == 46 || $0 == 58 || (48...57).contains($0) || isHexLetter($0) }),
-            text.utf8.contains(46) || text.utf8.contains(58)
-        else { return name(text) }
-        return text.utf8.contains(58) ? "[IPv6:\(text)]" : "[\(text)]"
+    private static func address(_ text: String) -> [UInt8] {
+        let isIPv6 = text.utf8.contains(UInt8(ascii: ":"))
+        guard isIPv6 || text.utf8.contains(UInt8(ascii: ".")), text.utf8.allSatisfy(isAddressOctet) else {
+            return name(text)
+        }
+        return Array((isIPv6 ? "[IPv6:" : "[").utf8) + text.utf8 + [UInt8(ascii: "]")]
     }
 
-    private static func isHexLetter(_ octet: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(octet | 32)
+    private static func isAddressOctet(_ octet: UInt8) -> Bool {
+        switch octet {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"), UInt8(ascii: "."), UInt8(ascii: ":"):
+            true
+        default: false
+        }
     }
 }

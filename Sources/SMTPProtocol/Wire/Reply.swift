@@ -28,11 +28,17 @@ public struct Reply: Hashable, Sendable {
     /// The reply as it goes over the wire, CRLF included; the enhanced status code stands on every line (RFC 2034 §4).
     /// Control characters in a line, which could end it or forge another, go out as `?`.
     public var bytes: [UInt8] {
+        let start = Array("\(code)".utf8)
+        let mark = status.map { Array("\($0) ".utf8) } ?? []
         var out: [UInt8] = []
+        out.reserveCapacity(lines.reduce(0) { $0 + $1.utf8.count + start.count + mark.count + 3 })
         for (index, line) in lines.enumerated() {
-            out += "\(code)\(index == lines.count - 1 ? " " : "-")".utf8
-            if let status { out += "\(status) ".utf8 }
-            out += line.utf8.lazy.map { $0 < 32 || $0 == 127 ? UInt8(ascii: "?") : $0 }
+            out += start
+            out.append(UInt8(ascii: index == lines.count - 1 ? " " : "-"))
+            out += mark
+            let begin = out.count
+            out += line.utf8
+            for place in begin..<out.count where out[place] < 32 || out[place] == 127 { out[place] = UInt8(ascii: "?") }
             out += [13, 10]
         }
         return out

@@ -16,6 +16,8 @@ final class LogBuffer: Sendable {
     private struct State {
         var text: [UInt8] = []
         var lost = 0
+        /// The start of the last line: all lines of a millisecond and a level begin alike.
+        var start = (now: Timestamp(milliseconds: .min), level: Logger.Level.info, text: "")
     }
 
     static let pauseMicroseconds: UInt32 = 20_000
@@ -49,10 +51,19 @@ final class LogBuffer: Sendable {
     var logger: Logger { Logger(label: "mail-listen") { [self] _ in BufferedLogHandler(buffer: self) } }
 
     func add(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) {
-        let line = format.line(level: level, message: message, metadata: metadata, now: .now())
+        let rest = LogFormat.rest(message: message, metadata: metadata)
+        let now = Timestamp.now()
         let isFirst = state.access { state in
             let isFirst = state.text.isEmpty
-            if state.text.count < limit { state.text += line.utf8 } else { state.lost += 1 }
+            guard state.text.count < limit else {
+                state.lost += 1
+                return isFirst
+            }
+            if state.start.now != now || state.start.level != level {
+                state.start = (now, level, format.start(level: level, now: now))
+            }
+            state.text += state.start.text.utf8
+            state.text += rest.utf8
             return isFirst
         }
         if level >= .warning {
@@ -66,7 +77,7 @@ final class LogBuffer: Sendable {
     func flush() {
         writing.withLock { _ in
             let (text, lost) = state.access { state in
-                defer { state = State() }
+                defer { (state.text, state.lost) = ([], 0) }
                 return (state.text, state.lost)
             }
             // A log that cannot be written is no reason to stop taking mail, and there is no other place to say so.

@@ -25,13 +25,18 @@ struct SessionLog: Sendable {
     static func lines(_ mail: StoredMail) -> [String] {
         let (name, id) = (mail.session.sessionName, mail.envelope.id.description)
         let recipients = mail.envelope.recipients
-        let from = mail.envelope.reversePath.description
+        var start = name
+        start += " smtp envelope evpid="
+        start += id
+        var middle = " from=<"
+        middle += mail.envelope.reversePath.description
+        middle += "> to=<"
         let first =
             "\(name) smtp message id=\(id) size=\(mail.size) nrcpt=\(recipients.count)"
             + " proto=\(mail.session.esmtp ? "ESMTP" : "SMTP")"
         return [first]
             + recipients.enumerated().map { number, recipient in
-                "\(name) smtp envelope evpid=\(id).\(number) from=<\(from)> to=<\(recipient.forwardPath)>"
+                "\(start).\(number)\(middle)\(recipient.forwardPath)>"
             }
     }
 
