@@ -50,11 +50,13 @@ public struct OutgoingMail: Hashable, Sendable {
     public var smtpUTF8: Bool
     public var returnContent: ReturnContent?
     public var envelopeID: String?
+    /// RCPT carries local-parts alone, as some LMTP servers know their users.
+    public var sendsUserNames: Bool
 
     public init(
         reversePath: ReversePath, recipients: [Recipient], action: String? = nil, size: Int,
         body: BodyKind = .sevenBit, smtpUTF8: Bool = false, returnContent: ReturnContent? = nil,
-        envelopeID: String? = nil
+        envelopeID: String? = nil, sendsUserNames: Bool = false
     ) {
         self.reversePath = reversePath
         self.recipients = recipients
@@ -64,6 +66,7 @@ public struct OutgoingMail: Hashable, Sendable {
         self.smtpUTF8 = smtpUTF8
         self.returnContent = returnContent
         self.envelopeID = envelopeID
+        self.sendsUserNames = sendsUserNames
     }
 }
 

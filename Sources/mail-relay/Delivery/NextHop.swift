@@ -25,13 +25,8 @@ struct NextHop: Hashable, Sendable {
     /// `src`, in turn.
     var sources: [String] = []
 
-    var flavour: ServerConfiguration.Flavour {
-        switch place {
-        case .lmtpHost, .lmtpSocket, .agent: .lmtp
-        case .hosts(let hosts): hosts.contains { $0.scheme == .lmtp } ? .lmtp : .smtp
-        case .domain: .smtp
-        }
-    }
+    /// `lmtp` without `rcpt-to`: RCPT carries the user's name alone.
+    var sendsUserNames = false
 
     /// XACTION for the agent.
     var action: String? {
@@ -52,6 +47,10 @@ struct NextHop: Hashable, Sendable {
     var isLocal: Bool {
         if case .agent = place { true } else { false }
     }
+}
+
+extension RelayHost {
+    var flavour: ServerConfiguration.Flavour { scheme == .lmtp ? .lmtp : .smtp }
 }
 
 /// A message for some of its recipients at one next hop: one transaction.
