@@ -94,11 +94,14 @@ public struct RecipientResult: Hashable, Sendable {
     public var status: EnhancedStatusCode
     /// The reply on one line, printable, or our own sentence when the peer gave none.
     public var reply: String
+    /// Whether `reply` is the peer's: only then may a DSN say so (RFC 3464 §2.3.6).
+    public var isFromPeer: Bool
 
-    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String) {
+    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String, isFromPeer: Bool = false) {
         self.result = result
         self.status = status
         self.reply = reply
+        self.isFromPeer = isFromPeer
     }
 }
 
@@ -108,11 +111,19 @@ public struct SessionFailure: Error, Hashable, Sendable {
     public var result: AttemptResult
     public var status: EnhancedStatusCode
     public var reply: String
+    /// Whether `reply` is the peer's.
+    public var isFromPeer: Bool
 
-    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String) {
+    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String, isFromPeer: Bool = false) {
         self.result = result
         self.status = status
         self.reply = reply
+        self.isFromPeer = isFromPeer
+    }
+
+    init(_ result: RecipientResult) {
+        self.init(
+            result: result.result, status: result.status, reply: result.reply, isFromPeer: result.isFromPeer)
     }
 }
 

@@ -46,10 +46,9 @@ struct Carrier: Sendable {
         switch await connect(job.nextHop) {
         case .success(let open): return await deliver(job, over: open).result
         case .failure(let failure):
-            let result = RecipientResult(result: failure.result, status: failure.status, reply: failure.reply)
             return JobResult(
-                job: job, results: Array(repeating: result, count: job.numbers.count), relay: failure.relay,
-                peerSpoke: failure.peerSpoke, session: .random(in: .min ... .max), isUnreachable: true)
+                job: job, results: Array(repeating: failure.result, count: job.numbers.count), relay: failure.relay,
+                session: .random(in: .min ... .max), isUnreachable: true)
         }
     }
 
@@ -60,24 +59,22 @@ struct Carrier: Sendable {
         var next = open
         next.messages += 1
         let result = JobResult(
-            job: job, results: results, relay: open.relay, source: connection.localAddress, peerSpoke: true,
-            session: open.session, connection: connection.isReusable ? next : nil, isDamaged: content.isDamaged)
+            job: job, results: results, relay: open.relay, source: connection.localAddress, session: open.session,
+            connection: connection.isReusable ? next : nil, isDamaged: content.isDamaged)
         return (result, content.hasBegun)
     }
 
     // MARK: Connecting
 
     private struct Unreached: Error {
-        var result: AttemptResult
-        var status: EnhancedStatusCode
-        var reply: String
-        var relay = ""
-        var peerSpoke = false
+        /// For every recipient.
+        var result: RecipientResult
+        var relay: String
 
         init(_ failure: SessionFailure, relay: String = "") {
-            (result, status, reply) = (failure.result, failure.status, failure.reply)
+            result = RecipientResult(
+                result: failure.result, status: failure.status, reply: failure.reply, isFromPeer: failure.isFromPeer)
             self.relay = relay
-            peerSpoke = !relay.isEmpty && failure.status.subject != 4
         }
     }
 
@@ -105,9 +102,9 @@ struct Carrier: Sendable {
                         connection: connection, session: .random(in: .min ... .max), relay: candidate.relay))
             } catch {
                 last = Unreached(error, relay: candidate.relay)
-                if last.result == .permanentFailure {
-                    last.result = .temporaryFailure
-                    last.status = EnhancedStatusCode(4, error.status.subject, error.status.detail)
+                if error.result == .permanentFailure {
+                    last.result.result = .temporaryFailure
+                    last.result.status = EnhancedStatusCode(4, error.status.subject, error.status.detail)
                 }
             }
         }

@@ -72,8 +72,6 @@ struct JobResult: Sendable {
     var relay = ""
     /// Our address of the connection; empty when there was none.
     var source = ""
-    /// Whether a peer, and not we, said what `results` say.
-    var peerSpoke = false
     /// Names the session in the log.
     var session: UInt64
     /// Still good for another transaction.

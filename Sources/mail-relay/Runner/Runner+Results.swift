@@ -32,7 +32,7 @@ extension Runner {
             let outcome = outcome(number, answer, result)
             logDelivery(outcome, recipient, current.message, result, session: result.session)
             let failure = Progress.Failure(
-                recipient: .init(number: number, recipient: recipient), outcome: outcome, peerSpoke: result.peerSpoke)
+                recipient: .init(number: number, recipient: recipient), outcome: outcome, peerSpoke: answer.isFromPeer)
             switch answer.result {
             case .ok: outcomes.append(outcome)
             case .temporaryFailure: current.deferred.append(failure)
