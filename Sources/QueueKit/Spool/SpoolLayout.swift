@@ -63,7 +63,8 @@ public struct SpoolLayout: Hashable, Sendable {
         }
     }
 
-    /// Creates what is missing and leaves what is there, mail above all, as it is. Owners are set only by root.
+    /// Creates what is missing, mends owners and modes of folders that are there (a crash may have left them half made),
+    /// and leaves what is in them, mail above all, as it is. Only root can change owners.
     ///
     /// - Returns: whether the spool is new.
     /// - Throws: QueueError that names the path that could not be made.
@@ -110,14 +111,25 @@ public struct SpoolLayout: Hashable, Sendable {
                 at: CallSite(file: #fileID, line: #line))
         } catch {
             guard error == .fileExists else { throw QueueError(.system, "create \(full)", cause: error) }
-            return try OpenFile(directory: name, in: parent, syscalls: syscalls)
         }
         let made = try OpenFile(directory: name, in: parent, syscalls: syscalls)
         try Self.own(made, owner)
         // After chown, which clears set-id bits; umask has no say in fchmod.
-        try made.setMode(mode)
-        if let parent { try parent.sync() }
+        if try made.status().st_mode & 0o7777 != mode { try made.setMode(mode) }
+        try syncParent(of: name, parent, syscalls)
         return made
+    }
+
+    /// A spool whose own name is lost with the power is lost with all its mail. The folder above may not be ours to
+    /// open: then whoever made it vouches for it.
+    private func syncParent(of name: String, _ parent: OpenFile?, _ syscalls: any Syscalls) throws(QueueError) {
+        if let parent { return try parent.sync() }
+        let above = name.split(separator: "/").dropLast().joined(separator: "/")
+        do throws(QueueError) {
+            try OpenFile(directory: "/\(above)", syscalls: syscalls).sync()
+        } catch {
+            guard error.cause == .permissionDenied else { throw error }
+        }
     }
 
     private func makeTrigger(in top: OpenFile, _ owners: SpoolOwners) throws(QueueError) {
@@ -125,12 +137,11 @@ public struct SpoolLayout: Hashable, Sendable {
             _ = try top.syscalls.perform(
                 .mkfifo(directory: top.fd, path: "trigger", mode: 0o600), at: CallSite(file: #fileID, line: #line))
         } catch {
-            if error == .fileExists { return }
-            throw QueueError(.system, "create \(trigger)", cause: error)
+            guard error == .fileExists else { throw QueueError(.system, "create \(trigger)", cause: error) }
         }
         let fifo = try OpenFile("trigger", in: top, flags: O_RDWR | O_NONBLOCK, syscalls: top.syscalls)
         try Self.own(fifo, (owners.relayUID, owners.group))
-        try fifo.setMode(Self.triggerMode)
+        if try fifo.status().st_mode & 0o7777 != Self.triggerMode { try fifo.setMode(Self.triggerMode) }
     }
 
     static func own(_ file: OpenFile, _ owner: (uid: UInt32, gid: UInt32)) throws(QueueError) {
