@@ -159,4 +159,19 @@ import Testing
         #expect(try spool.names(.incoming).isEmpty)
         #expect(intake.gathered.access { $0 } == 0)
     }
+
+    /// Whoever knows what a DSN will be about could keep it from being sent.
+    @Test func aDropUnderTheNameOfADSNSuppressesNothing() throws {
+        let spool = try TemporarySpool()
+        var notice = envelope()
+        notice.id = QueueID.derived(from: notice.id, recipients: [0], cause: "expired")
+        try submit(spool, notice)
+        let runner = try TestRunner(spool)
+        #expect(runner.collect { runner.queue.count == 1 })
+        notice.origin = .notification(about: envelope().id)
+        let done = Monitor<Bool?>(nil)
+        runner.queue.submit(notice, content: text(10)) { error in done.update { $0 = error == nil } }
+        #expect(done.wait(limit: 5000) { $0 } == true)
+        #expect(runner.collect { runner.queue.count == 2 })
+    }
 }

@@ -280,7 +280,14 @@ extension Queue {
     public func submit(
         _ envelope: Envelope, content: [UInt8], done: @escaping @Sendable (QueueError?) -> Void
     ) {
-        guard rows[envelope.id] == nil else { return done(nil) }
+        var envelope = envelope
+        if let row = rows[envelope.id] {
+            // Who knows what a DSN is about can compute its queue ID, and submit a message under it before it exists.
+            guard case .notification = envelope.origin,
+                case .submission = (try? storedMessage(row))?.message.envelope.origin
+            else { return done(nil) }
+            envelope.id = .make(clock)
+        }
         let message = intake.begin(StoredEnvelope(envelope))
         if case .failed(let error) = message.append(content) {
             message.abort()
