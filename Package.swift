@@ -52,48 +52,69 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "CommandKit",
-            dependencies: ["CLinux", "MailModel", logging, arguments, system],
+            dependencies: ["CLinux", "MailModel", logging, system],
             swiftSettings: strict),
+        // Apart, because it brings FoundationEssentials: mail-enqueue starts without it.
+        .target(name: "CommandArguments", dependencies: ["CommandKit", arguments], swiftSettings: strict),
 
         // Programs: arguments and wiring.
         .executableTarget(
             name: "mail-enqueue",
-            dependencies: ["CommandKit", "QueueKit", "SMTPProtocol", "MailModel"],
+            dependencies: ["CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel"],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-listen",
-            dependencies: ["CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel"],
+            dependencies: [
+                "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-relay",
             dependencies: [
-                "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 .product(name: "HeapModule", package: "swift-collections"),
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-queue",
-            dependencies: ["CommandKit", "QueueKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel"],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-expand",
-            dependencies: ["CommandKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",
-            dependencies: ["CommandKit", "QueueKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
             swiftSettings: strict),
 
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["SMTPProtocol"],
-            resources: [.copy("Fixtures")], swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "QueueKitTests", dependencies: ["QueueKit"], swiftSettings: strict),
         .testTarget(
             name: "RoutingTests", dependencies: ["Routing"],
-            resources: [.copy("Fixtures")], swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
-        .testTarget(name: "CommandKitTests", dependencies: ["CommandKit"], swiftSettings: strict),
+        .testTarget(
+            name: "MailEnqueueTests",
+            dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MailListenTests",
+            dependencies: [
+                "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "MailRelayTests",
+            dependencies: [
+                "mail-relay", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
     ]
 )

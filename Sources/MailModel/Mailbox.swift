@@ -95,7 +95,8 @@ extension Mailbox: CustomStringConvertible {
     /// The local-part as a path carries it: quoted where it is no dot-string.
     public var quotedLocalPart: String {
         guard Self.needsQuotes(localPart) else { return localPart }
-        return "\"" + localPart.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
+        // By scalars: a quote that carries a combining mark is a quote all the same.
+        return "\"" + localPart.unicodeScalars.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : "\($0)" }.joined() + "\""
     }
 }
 

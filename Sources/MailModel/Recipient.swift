@@ -16,12 +16,20 @@ public struct Recipient: Hashable, Sendable {
     public var originalRecipient: String?
     /// NOTIFY; nil when the sender said nothing, which means failure (RFC 3461 §4.1).
     public var notify: NotifyConditions?
+    /// The name of the action that routing chose for it; nil while rules have not been asked. The name alone is kept,
+    /// so that queued mail follows the configuration of the day.
+    public var action: String?
 
-    public init(_ forwardPath: Mailbox, originalRecipient: String? = nil, notify: NotifyConditions? = nil) {
+    public init(
+        _ forwardPath: Mailbox, originalRecipient: String? = nil, notify: NotifyConditions? = nil, action: String? = nil
+    ) {
         self.forwardPath = forwardPath
         self.originalRecipient = originalRecipient
         self.notify = notify
+        self.action = action
     }
 
     public var wantsFailureDSN: Bool { notify?.contains(.failure) ?? true }
+    /// RFC 3461 §4.1 leaves it to us when nothing was said: a sender would rather know.
+    public var wantsDelayDSN: Bool { notify?.contains(.delay) ?? true }
 }

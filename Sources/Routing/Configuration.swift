@@ -26,8 +26,12 @@ public struct Configuration: Hashable, Sendable {
     /// `agent socket`; absolute.
     public var agentSocket: String
     public var superviseUsers: SuperviseUsers = .accounts(listener: "pouchd", relay: "pouchq")
+    /// `bounce warn-interval`: ages at which the sender hears that a message still waits; at most four, growing.
+    public var bounceWarnIntervals: [Duration] = [.seconds(4 * 3600)]
     public var listeners: [Listener] = []
     public var tables: [String: TableDefinition] = [:]
+    /// Where each table was defined, for mail-expand and for errors about its entries.
+    public var tableOrigins: [String: TableOrigin] = [:]
     public var actions: [String: Action] = [:]
     /// In the order of the file; the first that matches wins.
     public var rules: [Rule] = []
@@ -50,6 +54,18 @@ public struct Configuration: Hashable, Sendable {
     }
 }
 
+/// Where a table stands in the configuration.
+public struct TableOrigin: Hashable, Sendable {
+    public var file: String
+    public var line: Int
+    /// The line of each entry written in place, in order; empty for a file.
+    public var entryLines: [Int]
+
+    public init(file: String, line: Int, entryLines: [Int] = []) {
+        (self.file, self.line, self.entryLines) = (file, line, entryLines)
+    }
+}
+
 /// `listen on`.
 public struct Listener: Hashable, Sendable {
     public enum Place: Hashable, Sendable {
@@ -60,9 +76,11 @@ public struct Listener: Hashable, Sendable {
     /// `hostname`; nil takes the machine's name.
     public var hostname: String?
     public var tag: String?
+    /// Whether a machine without this address may go on without it: `::1` of `listen on lo`, where IPv6 may be off.
+    public var mayBeAbsent = false
 
-    public init(place: Place, hostname: String? = nil, tag: String? = nil) {
-        (self.place, self.hostname, self.tag) = (place, hostname, tag)
+    public init(place: Place, hostname: String? = nil, tag: String? = nil, mayBeAbsent: Bool = false) {
+        (self.place, self.hostname, self.tag, self.mayBeAbsent) = (place, hostname, tag, mayBeAbsent)
     }
 }
 
@@ -133,7 +151,8 @@ public struct RelayHost: Hashable, Sendable {
     }
 }
 
-/// `match ... action NAME` or `match ... reject`: every condition must hold.
+/// `match ... action NAME` or `match ... reject`: every condition must hold. A rule that says nothing about `from` means
+/// `from local`, one that says nothing about `for` means `for local`.
 public struct Rule: Hashable, Sendable {
     public enum Outcome: Hashable, Sendable {
         case action(String)
@@ -163,9 +182,11 @@ public struct Rule: Hashable, Sendable {
     public var outcome: Outcome
     /// Line of the file, for mail-expand and errors.
     public var line: Int
+    /// The file of that line; nil for the built-in default.
+    public var file: String?
 
-    public init(conditions: [Condition], outcome: Outcome, line: Int) {
-        (self.conditions, self.outcome, self.line) = (conditions, outcome, line)
+    public init(conditions: [Condition], outcome: Outcome, line: Int, file: String? = nil) {
+        (self.conditions, self.outcome, self.line, self.file) = (conditions, outcome, line, file)
     }
 }
 

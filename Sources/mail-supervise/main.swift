@@ -1,1 +1,4 @@
-print("placeholder")
+import CommandArguments
+import CommandKit
+
+CommandMain.run(Supervise.self)

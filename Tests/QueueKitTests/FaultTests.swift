@@ -95,7 +95,7 @@ private struct Life {
             // More may be there: what was stored, but not acknowledged.
             for round in 0..<100 where round < 2 || !wanted.isSubset(of: found.keys) || runner.queue.count > 0 {
                 runner.collect(rounds: round < 2 ? 500 : 1) {
-                    (try? spool.names(.offline)) == [] && !runner.queue.isPickingUp
+                    (try? spool.names(.offline)) == [] && !runner.queue.isCollecting
                 }
                 for (id, content) in try runner.deliverAll() {
                     found[id, default: 0] += 1

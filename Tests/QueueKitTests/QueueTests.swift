@@ -130,6 +130,9 @@ private final class Runner {
             let next = try #require(try runner.queue.finish(id))
             #expect((60_000...66_000).contains(next.since(clock.now()).milliseconds))
             try runner.settle()
+            let seen = try #require(QueueSnapshot(spool.layout, prefix: "\(id)").messages.first)
+            #expect(seen.state == .deferred && seen.nextAttempt == next && seen.lastAttempt == ok)
+            #expect(seen.recipients.map(\.status) == [.delivered, .expanded, .pending, .delivered, .pending])
             runner.queue.close()
         }
         let runner = try Runner(spool, clock: clock)
@@ -173,7 +176,7 @@ private final class Runner {
         #expect(try !runner.queue.hold(ids[0], reason: "again"))
         #expect(Set(try runner.tryAll(.deferred, reply: "450 later")) == Set(ids[1...]))
         #expect(try runner.tryAll(.deferred).isEmpty)
-        #expect(runner.queue.flush(ids[1]))
+        #expect(try runner.queue.flush(ids[1]))
         #expect(try runner.tryAll(.deferred) == [ids[1]])
         try runner.queue.remove(ids[2])
         #expect(try runner.queue.release(ids[0]))
@@ -184,6 +187,24 @@ private final class Runner {
         try runner.settle()
         runner.queue.close()
         #expect(try Runner(spool, clock: clock).queue.ids == [ids[1]])
+    }
+
+    @Test func aFlushOutlivesItsRunner() throws {
+        let spool = try TemporarySpool()
+        let clock = FixedClock()
+        try drop(spool, envelope())
+        let first = try Runner(spool, clock: clock)
+        try first.collect { first.queue.count == 1 }
+        let ids = try first.tryAll(.deferred, reply: "450 later")
+        try first.settle()
+        first.queue.close()
+        let second = try Runner(spool, clock: clock)
+        #expect(second.queue.takeDue(limit: 1).isEmpty)
+        #expect(try second.queue.flush(ids[0]))
+        second.queue.close()
+        let third = try Runner(spool, clock: clock)
+        #expect(third.queue.takeDue(limit: 1) == ids)
+        third.queue.close()
     }
 
     @Test func oneRunnerAtATime() throws {
@@ -244,6 +265,9 @@ private final class Runner {
         try runner.collect { (try? spool.names(.offline)) == [] }
         #expect(runner.queue.ids == [message.id])
         #expect(try spool.names(.quarantine).isEmpty)
+        let snapshot = try QueueSnapshot(spool.layout)
+        #expect(snapshot.messages.map(\.id) == [message.id] && snapshot.problems.isEmpty)
+        #expect(try snapshot.content(of: message.id)?.all() == text(1000))
         // Another drop that claims the same name is nobody's mail.
         try drop(spool, message, size: 7)
         try runner.collect { (try? spool.names(.offline)) == [] }
@@ -299,7 +323,7 @@ private final class Runner {
             .scheduled(message: 1024, Timestamp(milliseconds: 99)),
             .expanded(message: 1024, recipient: 0, into: [Recipient(mailbox("a@b.example"))]),
             .held(message: 1024, reason: "why"), .released(message: 1024), .removed(message: 1024),
-            .quarantined(message: 1024),
+            .quarantined(message: 1024), .warned(message: 1024, count: 2),
         ]
         let header = JournalFormat.Header(segmentStamp: 5, created: Timestamp(milliseconds: 1))
         let first = JournalFormat.frame(entries, number: 0, id: header.id)
@@ -328,6 +352,7 @@ private final class Runner {
             .attempt(message: 0, recipient: 0, attempt, .deferred),
             .attempt(message: 0, recipient: 2, attempt, .delivered),
             .attempt(message: 0, recipient: 77, attempt, .delivered), .held(message: 0, reason: "x"),
+            .warned(message: 0, count: 1),
         ]
         for entry in entries { state.apply(entry) }
         #expect(state.statuses == [.deferred, .expanded, .delivered])

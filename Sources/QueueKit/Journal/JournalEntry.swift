@@ -19,13 +19,15 @@ enum JournalEntry: Hashable, Sendable {
     case removed(message: Int64)
     /// Damaged; its bytes are in `quarantine/`.
     case quarantined(message: Int64)
+    /// So many delay DSNs were sent about the message.
+    case warned(message: Int64, count: UInt32)
 
     /// Octets kept of an attempt's texts: all together fit the room reserved for a result (Queue.resultSpace).
     static let replyLimit = 1000
     static let nameLimit = 300
 
     private enum Tag: UInt8 {
-        case index = 1, attempt, scheduled, expanded, held, released, removed, quarantined
+        case index = 1, attempt, scheduled, expanded, held, released, removed, quarantined, warned
     }
 
     func append(to out: inout FieldWriter) {
@@ -44,6 +46,7 @@ enum JournalEntry: Hashable, Sendable {
         case .released(let message): out.field(Tag.released.rawValue, message)
         case .removed(let message): out.field(Tag.removed.rawValue, message)
         case .quarantined(let message): out.field(Tag.quarantined.rawValue, message)
+        case .warned(let message, let count): out.field(Tag.warned.rawValue, Self.bytes(message, Int64(count)))
         }
     }
 
@@ -95,6 +98,9 @@ enum JournalEntry: Hashable, Sendable {
         case .quarantined:
             guard let message: Int64 = content.integer() else { return nil }
             self = .quarantined(message: message)
+        case .warned:
+            guard let message: Int64 = content.integer(), let count: UInt32 = content.integer(at: 8) else { return nil }
+            self = .warned(message: message, count: count)
         }
     }
 

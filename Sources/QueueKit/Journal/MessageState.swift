@@ -20,6 +20,8 @@ struct MessageState: Hashable, Sendable {
     /// How often the message was tried: the largest number of attempts at any one recipient.
     var tries: [Int: Int] = [:]
     var nextAttempt: Timestamp?
+    /// Delay DSNs sent so far.
+    var warnings = 0
     /// The reason, when held.
     var held: String?
 
@@ -52,6 +54,7 @@ struct MessageState: Hashable, Sendable {
         case .released: held = nil
         case .removed, .quarantined:
             statuses = statuses.map { $0.isFinal ? $0 : .removed }
+        case .warned(_, let count): warnings = max(warnings, Int(count))
         }
     }
 
@@ -70,6 +73,7 @@ struct MessageState: Hashable, Sendable {
                 .attempt(message: message, recipient: UInt32(event.recipient), event.attempt, event.status))
         }
         if let nextAttempt { result.append(.scheduled(message: message, nextAttempt)) }
+        if warnings > 0 { result.append(.warned(message: message, count: UInt32(clamping: warnings))) }
         if let held { result.append(.held(message: message, reason: held)) }
         if held == nil && envelopeHeld { result.append(.released(message: message)) }
         if statuses.contains(.removed) { result.append(.removed(message: message)) }
@@ -83,7 +87,8 @@ extension JournalEntry {
         switch self {
         case .index: nil
         case .attempt(let message, _, _, _), .scheduled(let message, _), .expanded(let message, _, _),
-            .held(let message, _), .released(let message), .removed(let message), .quarantined(let message):
+            .held(let message, _), .released(let message), .removed(let message), .quarantined(let message),
+            .warned(let message, _):
             message
         }
     }

@@ -97,14 +97,19 @@ struct OfflinePickup {
     }
 
     /// The envelope of the copy: the submitter is the file's owner, whatever the drop says; it arrived in the past, or
-    /// it would never expire; texts that a DSN repeats are plain.
-    func envelope(of message: StoredMessage, _ reader: SegmentReader) throws(QueueError) -> StoredEnvelope {
+    /// it would never expire; the rules were not asked yet, so no action was chosen; texts that a DSN repeats are plain.
+    static func envelope(
+        of message: StoredMessage, _ reader: SegmentReader, clock: any TimeSource = SystemClock()
+    ) throws(QueueError) -> StoredEnvelope {
         var envelope = message.envelope
         envelope.origin = .submission(uid: try reader.file.status().st_uid)
         envelope.arrival = min(max(envelope.arrival, Timestamp(milliseconds: 0)), clock.now())
-        if !Self.isPlain(envelope.envelopeID) { envelope.envelopeID = nil }
-        for index in envelope.recipients.indices where !Self.isPlain(envelope.recipients[index].originalRecipient) {
-            envelope.recipients[index].originalRecipient = nil
+        if !isPlain(envelope.envelopeID) { envelope.envelopeID = nil }
+        for index in envelope.recipients.indices {
+            envelope.recipients[index].action = nil
+            if !isPlain(envelope.recipients[index].originalRecipient) {
+                envelope.recipients[index].originalRecipient = nil
+            }
         }
         return StoredEnvelope(envelope, dropStamp: reader.header.stamp)
     }

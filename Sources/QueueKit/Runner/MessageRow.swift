@@ -11,6 +11,8 @@ struct MessageRow: Sendable {
     var due: Int64
     var recipientCount: UInt32
     var attempts: UInt16 = 0
+    /// Delay DSNs sent so far.
+    var warnings: UInt8 = 0
     var isHeld = false
     /// An attempt is under way: nobody else may change the message.
     var inFlight = false

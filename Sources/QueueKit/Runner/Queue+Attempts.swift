@@ -8,6 +8,8 @@ public struct DueMessage {
     public struct Outstanding: Hashable, Sendable {
         public var number: Int
         public var recipient: Recipient
+
+        public init(number: Int, recipient: Recipient) { (self.number, self.recipient) = (number, recipient) }
     }
 
     public let envelope: Envelope
@@ -16,17 +18,21 @@ public struct DueMessage {
     public let outstanding: [Outstanding]
     /// How often it was tried before.
     public let attempts: Int
+    /// How many delay DSNs were sent about it.
+    public let warnings: Int
     /// Whether it may expire now: never before one attempt since the clock last stepped.
     public let mayExpire: Bool
     private let reader: SegmentReader
     private let message: StoredMessage
 
     init(
-        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, mayExpire: Bool
+        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, warnings: Int,
+        mayExpire: Bool
     ) {
         (self.reader, self.message) = (reader, message)
         (envelope, size) = (message.envelope, message.contentLength)
-        (self.outstanding, self.attempts, self.mayExpire) = (outstanding, attempts, mayExpire)
+        (self.outstanding, self.attempts) = (outstanding, attempts)
+        (self.warnings, self.mayExpire) = (warnings, mayExpire)
     }
 
     /// A new reading of the content from its start.
@@ -103,7 +109,7 @@ extension Queue {
             let outstanding = outstanding(message, segment.states[row.offset])
             try reserve(results: outstanding.count + 1, of: row.offset, segment)
             return DueMessage(
-                reader, message, outstanding: outstanding, attempts: Int(row.attempts),
+                reader, message, outstanding: outstanding, attempts: Int(row.attempts), warnings: Int(row.warnings),
                 mayExpire: row.triedSinceStep)
         } catch {
             switch error.kind {
@@ -232,7 +238,8 @@ extension Queue {
     /// - Returns: when it is tried next, by the wall clock; nil when it is final (or removed meanwhile).
     @discardableResult
     public func finish(_ id: QueueID) throws(QueueError) -> Timestamp? {
-        guard var row = rows[id], let segment = segments[row.segment] else { return nil }
+        // After `open` failed the message is back already.
+        guard var row = rows[id], let segment = segments[row.segment], row.inFlight else { return nil }
         var state = state(row, segment)
         if row.removalAsked {
             do throws(QueueError) {
@@ -261,6 +268,13 @@ extension Queue {
         try write([.scheduled(message: row.offset, next)], segment)
         if segment.inFlight == 0 { segment.journal?.rest() }
         return next
+    }
+
+    /// Takes note of a delay DSN that is durable; so many were sent now. A message that is gone needs no note.
+    public func markWarned(_ id: QueueID, count: Int) throws(QueueError) {
+        guard let row = rows[id], let segment = segments[row.segment] else { return }
+        try write([.warned(message: row.offset, count: UInt32(clamping: count))], segment)
+        rows[id]?.warnings = UInt8(clamping: count)
     }
 
     func forget(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment, wasInFlight: Bool) {

@@ -108,6 +108,7 @@ extension Queue {
             segment: segment.name, offset: row.offset, arrival: row.arrival, due: monotonicDue(state.nextAttempt),
             recipientCount: row.recipientCount)
         message.attempts = UInt16(clamping: state.attemptCount)
+        message.warnings = UInt8(clamping: state.warnings)
         message.isHeld = state.held != nil
         remember(state, row.offset, segment)
         rows[row.id] = message

@@ -16,6 +16,14 @@ enum DropState {
     case leaving(QueueID, Backoff)
     /// It could not be removed; tried again when it is time.
     case staying(QueueID, Backoff)
+
+    /// Whether something will come of it without another try.
+    var isMoving: Bool {
+        switch self {
+        case .copying, .leaving: true
+        case .staying: false
+        }
+    }
 }
 
 extension Queue {
@@ -68,7 +76,7 @@ extension Queue {
                 try setAside(name, offlineDirectory, reason)
             case .accept(let reader, let message):
                 round.octets += message.end
-                try take(name, reader, message, pickup)
+                try take(name, reader, message)
             }
             dropRetries[name] = nil
         } catch {
@@ -85,7 +93,7 @@ extension Queue {
     }
 
     private func take(
-        _ name: String, _ reader: SegmentReader, _ message: StoredMessage, _ pickup: OfflinePickup
+        _ name: String, _ reader: SegmentReader, _ message: StoredMessage
     ) throws(QueueError) {
         guard !awaitingDrop.contains(message.id) else { return }
         if let row = rows[message.id] {
@@ -95,7 +103,7 @@ extension Queue {
             }
             return discard(name, of: message.id, Backoff())
         }
-        let stored = try pickup.envelope(of: message, reader)
+        let stored = try OfflinePickup.envelope(of: message, reader, clock: clock)
         drops[name] = .copying
         awaitingDrop.insert(message.id)
         let copy = DropCopy(name: name, reader: reader, message: message, stored: stored)

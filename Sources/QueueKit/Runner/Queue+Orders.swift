@@ -45,9 +45,12 @@ extension Queue {
         return true
     }
 
-    /// Makes a message due now. False when it is held or being tried this moment.
-    public func flush(_ id: QueueID) -> Bool {
-        guard var row = rows[id], !row.isHeld, !row.inFlight else { return false }
+    /// Makes a message due now, for the next runner too should this one end first. False when it is held or being
+    /// tried this moment.
+    public func flush(_ id: QueueID) throws(QueueError) -> Bool {
+        guard var row = rows[id], let segment = segments[row.segment], !row.isHeld, !row.inFlight else { return false }
+        // What was never tried is due at every start.
+        if row.attempts > 0 { try write([.scheduled(message: row.offset, clock.now())], segment) }
         row.due = clock.monotonic()
         rows[id] = row
         due.insert(DueEntry(due: row.due, id: id))

@@ -125,8 +125,8 @@ public final class Queue {
 
     /// How many messages are not final, without those whose drops are still being removed.
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
-    /// Whether drops are on their way in: what is due may be more in a moment.
-    public var isPickingUp: Bool { !drops.isEmpty }
+    /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
+    public var isCollecting: Bool { drops.values.contains(where: \.isMoving) || !inbox.access { $0.isEmpty } }
     public var inFlightCount: Int { segments.values.reduce(0) { $0 + $1.inFlight } }
     public var ids: [QueueID] { Array(rows.keys) }
 

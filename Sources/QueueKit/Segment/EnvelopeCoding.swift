@@ -15,7 +15,7 @@ struct StoredEnvelope: Hashable, Sendable {
             returnContent, envelopeID, held, generation, dropStamp
     }
 
-    private enum RecipientTag: UInt8 { case path = 1, original, notify }
+    private enum RecipientTag: UInt8 { case path = 1, original, notify, action }
     private enum SessionTag: UInt8 { case address = 1, port, helo, tag, user, tls }
 
     var bytes: [UInt8] {
@@ -74,6 +74,7 @@ struct StoredEnvelope: Hashable, Sendable {
         out.field(RecipientTag.path.rawValue, encode(recipient.forwardPath))
         if let original = recipient.originalRecipient { out.field(RecipientTag.original.rawValue, original) }
         if let notify = recipient.notify { out.field(RecipientTag.notify.rawValue, notify.rawValue) }
+        if let action = recipient.action { out.field(RecipientTag.action.rawValue, action) }
         return out.bytes
     }
 
@@ -92,17 +93,18 @@ struct StoredEnvelope: Hashable, Sendable {
     static func recipient(_ bytes: ArraySlice<UInt8>) -> Recipient? {
         var fields = FieldReader(bytes)
         var path: Mailbox?
-        var (original, notify): (String?, NotifyConditions?) = (nil, nil)
+        var (original, notify, action): (String?, NotifyConditions?, String?) = (nil, nil, nil)
         while let (tag, content) = fields.next() {
             switch RecipientTag(rawValue: tag) {
             case .path: path = mailbox(content)
             case .original: original = content.text
             case .notify: notify = content.first.map(NotifyConditions.init(rawValue:))
+            case .action: action = content.text
             case nil: return nil
             }
         }
         guard !fields.isMalformed, let path else { return nil }
-        return Recipient(path, originalRecipient: original, notify: notify)
+        return Recipient(path, originalRecipient: original, notify: notify, action: action)
     }
 
     private static func session(_ bytes: ArraySlice<UInt8>) -> SessionOrigin? {

@@ -73,13 +73,14 @@ struct SegmentReader {
     /// Reads the messages between `from` and `limit`.
     ///
     /// - Parameters:
-    ///   - limit: the committed offset of a living writer, or the file's size; never beyond the file's size.
+    ///   - limit: the committed offset of a living writer (who may claim anything), or the file's size.
     ///   - verifyingContent: checks every content record too, as recovery of a dead writer's segment must.
     ///   - durable: an offset known durable from elsewhere than the header as it was when opened.
     func scan(
         from: Int64, limit: Int64, verifyingContent: Bool, durable: Int64 = 0
     ) throws(QueueError) -> SegmentScan {
         let window = FileWindow(file)
+        let limit = min(limit, try file.size())
         // Each byte is looked at once or twice when all is well.
         window.budget = 8 * max(0, limit - from) + (1 << 20)
         var result = SegmentScan(end: from, durable: max(hint, durable))

@@ -63,8 +63,9 @@ public struct SpoolLayout: Hashable, Sendable {
         }
     }
 
-    /// Creates what is missing, mends owners and modes of folders that are there (a crash may have left them half made),
-    /// and leaves what is in them, mail above all, as it is. Only root can change owners.
+    /// Creates what is missing and leaves what is there, mail above all, as it is. Owners are set only by root. Where
+    /// `spool.meta`, which comes last, is missing too, an earlier `create` may have been cut off: then what still has the
+    /// mode it is first made with gets its own. Anything else is for `faults` and `mend`.
     ///
     /// - Returns: whether the spool is new.
     /// - Throws: QueueError that names the path that could not be made.
@@ -74,11 +75,13 @@ public struct SpoolLayout: Hashable, Sendable {
     ) throws(QueueError) -> Bool {
         try makeParents(syscalls)
         let top = try makeDirectory(root, in: nil, mode: Self.rootMode, (owners.relayUID, owners.group), syscalls)
+        let isUnfinished = try Directory(top).status(of: SpoolMeta.name) == nil
         for place in Place.allCases {
             try makeDirectory(
-                place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls)
+                place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls,
+                finishing: isUnfinished)
         }
-        try makeTrigger(in: top, owners)
+        try makeTrigger(in: top, owners, finishing: isUnfinished)
         return try SpoolMeta.createIfMissing(in: Directory(root, syscalls: syscalls), owners: owners, clock: clock)
     }
 
@@ -102,7 +105,7 @@ public struct SpoolLayout: Hashable, Sendable {
     @discardableResult
     private func makeDirectory(
         _ name: String, in parent: OpenFile?, mode: UInt32, _ owner: (uid: UInt32, gid: UInt32),
-        _ syscalls: any Syscalls
+        _ syscalls: any Syscalls, finishing: Bool = false
     ) throws(QueueError) -> OpenFile {
         let full = parent.map { "\($0.path)/\(name)" } ?? name
         do throws(Errno) {
@@ -111,11 +114,13 @@ public struct SpoolLayout: Hashable, Sendable {
                 at: CallSite(file: #fileID, line: #line))
         } catch {
             guard error == .fileExists else { throw QueueError(.system, "create \(full)", cause: error) }
+            let found = try OpenFile(directory: name, in: parent, syscalls: syscalls)
+            guard finishing, try found.status().st_mode & 0o777 == 0o700 else { return found }
         }
         let made = try OpenFile(directory: name, in: parent, syscalls: syscalls)
         try Self.own(made, owner)
         // After chown, which clears set-id bits; umask has no say in fchmod.
-        if try made.status().st_mode & 0o7777 != mode { try made.setMode(mode) }
+        try made.setMode(mode)
         try syncParent(of: name, parent, syscalls)
         return made
     }
@@ -132,16 +137,19 @@ public struct SpoolLayout: Hashable, Sendable {
         }
     }
 
-    private func makeTrigger(in top: OpenFile, _ owners: SpoolOwners) throws(QueueError) {
+    private func makeTrigger(in top: OpenFile, _ owners: SpoolOwners, finishing: Bool) throws(QueueError) {
         do throws(Errno) {
             _ = try top.syscalls.perform(
                 .mkfifo(directory: top.fd, path: "trigger", mode: 0o600), at: CallSite(file: #fileID, line: #line))
         } catch {
             guard error == .fileExists else { throw QueueError(.system, "create \(trigger)", cause: error) }
+            guard finishing, let found = try Directory(top).status(of: "trigger"), found.st_mode & S_IFMT == S_IFIFO,
+                found.st_mode & 0o777 == 0o600
+            else { return }
         }
         let fifo = try OpenFile("trigger", in: top, flags: O_RDWR | O_NONBLOCK, syscalls: top.syscalls)
         try Self.own(fifo, (owners.relayUID, owners.group))
-        if try fifo.status().st_mode & 0o7777 != Self.triggerMode { try fifo.setMode(Self.triggerMode) }
+        try fifo.setMode(Self.triggerMode)
     }
 
     static func own(_ file: OpenFile, _ owner: (uid: UInt32, gid: UInt32)) throws(QueueError) {

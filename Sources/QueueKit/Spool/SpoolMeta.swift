@@ -14,6 +14,8 @@ public struct SpoolMeta: Hashable, Sendable {
     public static let currentVersion = 1
     static let name = "spool.meta"
     static let sizeLimit = 4096
+    /// No secret: whoever submits mail reads it first.
+    static let mode: UInt32 = 0o644
 
     public var version: Int
     public var id: String
@@ -76,9 +78,9 @@ public struct SpoolMeta: Hashable, Sendable {
         guard try top.status(of: name) == nil else { return false }
         let meta = SpoolMeta(
             version: currentVersion, id: [UInt8].random(16).hex, salt: [UInt8].random(16).hex, created: clock.now())
-        let unnamed = try top.openUnnamed(mode: 0o644, token: QueueID.make(clock).description)
+        let unnamed = try top.openUnnamed(mode: mode, token: QueueID.make(clock).description)
         try SpoolLayout.own(unnamed.file, (owners.relayUID, owners.group))
-        try unnamed.file.setMode(0o644)
+        try unnamed.file.setMode(mode)
         try unnamed.file.write(meta.rendered, at: 0)
         try unnamed.file.sync()
         do throws(QueueError) {

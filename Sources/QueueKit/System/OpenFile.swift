@@ -164,8 +164,17 @@ public final class OpenFile: Sendable {
 
     /// flock(2), exclusive, without waiting. False when another holds it.
     func tryLock(file: String = #fileID, line: UInt = #line) throws(QueueError) -> Bool {
+        try tryLock(LOCK_EX, file, line)
+    }
+
+    /// flock(2), shared, without waiting: whether no writer holds it.
+    func trySharedLock(file: String = #fileID, line: UInt = #line) throws(QueueError) -> Bool {
+        try tryLock(LOCK_SH, file, line)
+    }
+
+    private func tryLock(_ kind: Int32, _ file: String, _ line: UInt) throws(QueueError) -> Bool {
         do throws(Errno) {
-            _ = try syscalls.perform(.flock(fd, LOCK_EX | LOCK_NB), at: CallSite(file: file, line: line))
+            _ = try syscalls.perform(.flock(fd, kind | LOCK_NB), at: CallSite(file: file, line: line))
             return true
         } catch {
             if error == .wouldBlock { return false }

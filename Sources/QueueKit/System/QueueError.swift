@@ -5,7 +5,7 @@ import MailModel
 import SystemPackage
 
 /// A failure of the spool. Temporary or permanent is part of its kind.
-public struct QueueError: Error, Hashable, Sendable {
+public struct QueueError: StatedFailure, Hashable, Sendable {
     public enum Kind: Hashable, Sendable {
         /// A call to the operating system failed.
         case system
@@ -47,6 +47,8 @@ public struct QueueError: Error, Hashable, Sendable {
         case .corrupt, .refused, .unknownMessage: 65
         }
     }
+
+    public var statement: [String] { [description] }
 
     /// RFC 3463.
     public var statusCode: EnhancedStatusCode {

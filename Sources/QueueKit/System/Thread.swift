@@ -5,14 +5,14 @@ import CLinux
 import Glibc
 
 /// A value under a mutex, with a condition to wait for changes of it.
-final class Monitor<Value>: @unchecked Sendable {
+package final class Monitor<Value>: @unchecked Sendable {
     // Sendable by proof: `value` is touched only between lock and unlock of `mutex`; both pointers are made in init,
     // freed in deinit, and never change.
     private var value: Value
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init(_ value: Value) {
+    package init(_ value: Value) {
         self.value = value
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -31,7 +31,7 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes all who wait.
-    func update<Result>(_ body: (inout Value) -> Result) -> Result {
+    package func update<Result>(_ body: (inout Value) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer {
             pthread_cond_broadcast(condition)
@@ -41,14 +41,14 @@ final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Looks at the value or changes it in a way nobody waits for.
-    func access<Result>(_ body: (inout Value) -> Result) -> Result {
+    package func access<Result>(_ body: (inout Value) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return body(&value)
     }
 
     /// Waits until `body` gives a result. With a limit, gives nil after that many milliseconds.
-    func wait<Result>(limit: Int64? = nil, until body: (inout Value) -> Result?) -> Result? {
+    package func wait<Result>(limit: Int64? = nil, until body: (inout Value) -> Result?) -> Result? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         let deadline = limit.map(Self.deadline)
@@ -73,11 +73,11 @@ final class Monitor<Value>: @unchecked Sendable {
 }
 
 /// A thread that runs one function to its end.
-final class Thread: Sendable {
+package final class Thread: Sendable {
     private let finished = Monitor(false)
 
     /// - Throws: QueueError when the system has no thread to give.
-    init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(QueueError) {
+    package init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(QueueError) {
         let finished = finished
         let work = Unmanaged.passRetained(
             Work {
@@ -99,7 +99,7 @@ final class Thread: Sendable {
         pthread_detach(id)
     }
 
-    func join() { _ = finished.wait { $0 ? true : nil } }
+    package func join() { _ = finished.wait { $0 ? true : nil } }
 
     private final class Work: Sendable {
         let body: @Sendable () -> Void

@@ -1,7 +1,7 @@
 // Owns: one thread that does jobs one after another. Refuses: order between two queues.
 
 /// Jobs that block, done in the order given.
-final class WorkQueue: Sendable {
+package final class WorkQueue: Sendable {
     private struct State {
         var jobs: [@Sendable () -> Void] = []
         var stopping = false
@@ -9,7 +9,7 @@ final class WorkQueue: Sendable {
     private let state = Monitor(State())
     private let thread: Thread
 
-    init(_ name: String) throws(QueueError) {
+    package init(_ name: String) throws(QueueError) {
         let state = state
         thread = try Thread(name) {
             while let jobs = Self.next(state) {
@@ -18,10 +18,10 @@ final class WorkQueue: Sendable {
         }
     }
 
-    func run(_ job: @escaping @Sendable () -> Void) { state.update { $0.jobs.append(job) } }
+    package func run(_ job: @escaping @Sendable () -> Void) { state.update { $0.jobs.append(job) } }
 
     /// Ends the thread once all jobs are done, and waits for that.
-    func stop() {
+    package func stop() {
         state.update { $0.stopping = true }
         thread.join()
     }

@@ -8,12 +8,14 @@ public enum ClientEvent: Sendable {
     case received([UInt8])
     /// Starts a transaction; only after `.ready`.
     case deliver(OutgoingMail)
-    /// Answers `.sendContent`: all content was handed to the connection, dot-stuffed, without the final dot.
+    /// Answers `.sendContent`: all content was handed to the connection, dot-stuffed, its last line ended by CRLF, without
+    /// the final dot.
     case contentSent
     /// Answers `.sendContent`: the content can't be read any more; the connection must end before the final dot.
     case contentFailed
-    /// No further transaction: QUIT.
+    /// No further transaction: QUIT, now or when what is under way is over.
     case quit
+    /// The time of `.setTimeout` is over. When the machine is `.ready` and waits for nothing, this makes it QUIT.
     case timedOut
     case peerClosed
 }
@@ -22,13 +24,16 @@ public enum ClientAction: Hashable, Sendable {
     case send([UInt8])
     /// The greeting and EHLO (LHLO) are through, or the last transaction is over: a transaction may start.
     case ready(PeerCapabilities)
-    /// 354 was read: stream the content, dot-stuffed, then say `.contentSent`; the machine sends the final dot.
+    /// 354 was read: stream the content, dot-stuffed, then say `.contentSent`; the machine sends the final dot. When the
+    /// session ends first, `.finished` and `.close` come instead, perhaps in the same answer: stop streaming then.
     case sendContent
     /// The transaction is over, one result for each recipient in order. `.ready` or `.close` follows.
     case finished([RecipientResult])
     /// The session failed before any transaction could be tried: greeting, EHLO or connection refused.
     case failed(SessionFailure)
-    /// How long to wait for the next bytes, from now on (RFC 5321 §4.5.3.2).
+    /// How long to wait, from now on, for the next reply (RFC 5321 §4.5.3.2). It replaces the one before; bytes that
+    /// arrive do not start it anew, or a peer could drip a reply for days. While content is streamed it is the time for
+    /// each block: start it anew whenever the connection took some.
     case setTimeout(Duration)
     case close
 }

@@ -23,12 +23,12 @@ enum ParameterParser {
         }
     }
 
-    /// - Returns: the value of XACTION, when it is taken and present.
+    /// - Returns: the value of XACTION as it stands (ClientCommands sends it so), when it is taken and present.
     static func readAction(_ text: Substring, takesAction: Bool) throws(Refusal) -> String? {
         var action: String?
         for (keyword, value) in try split(text) {
             guard takesAction, keyword == "XACTION" else { throw Refusal(ServerReplies.unknownParameter) }
-            guard action == nil, let name = value.flatMap(decodeXText), !name.isEmpty else {
+            guard action == nil, let name = value.map(String.init) else {
                 throw Refusal(ServerReplies.badParameter)
             }
             action = name
@@ -80,34 +80,6 @@ enum ParameterParser {
         switch value?.uppercased() {
         case "7BIT": .sevenBit
         case "8BITMIME": .eightBitMIME
-        default: nil
-        }
-    }
-
-    /// xtext of RFC 3461 §4: `+` and two hexadecimal digits stand for an octet. nil when malformed, or when it holds
-    /// what no name of an action holds: control characters, or octets that are no UTF-8.
-    private static func decodeXText(_ text: Substring) -> String? {
-        var octets: [UInt8] = []
-        var rest = text.utf8
-        while let octet = rest.popFirst() {
-            guard octet == UInt8(ascii: "+") else {
-                octets.append(octet)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue) else {
-                return nil
-            }
-            octets.append(high << 4 | low)
-        }
-        guard octets.allSatisfy({ $0 >= 32 && $0 != 127 }) else { return nil }
-        return String(validating: octets, as: UTF8.self)
-    }
-
-    private static func hexValue(_ octet: UInt8) -> UInt8? {
-        switch octet {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): octet - UInt8(ascii: "0")
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): octet - UInt8(ascii: "A") + 10
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): octet - UInt8(ascii: "a") + 10
         default: nil
         }
     }

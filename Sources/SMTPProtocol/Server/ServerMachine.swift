@@ -230,6 +230,8 @@ public struct ServerMachine: Sendable {
     private mutating func failStorage(_ reply: Reply) {
         let reply = reply.isPositive ? ServerReplies.noResult : reply
         if case .committing(let replies) = state {
+            // The content and its end came together, so the refusal was not told yet.
+            actions.append(.refused(command: "DATA", reply: reply))
             return finishTransaction(Array(repeating: reply, count: replies))
         }
         guard case .content(var receiver, let replies) = state, receiver.refusal == nil else { return }

@@ -1,0 +1,99 @@
+# What scenarios share: a folder, a configuration, processes that end with the scenario, checks that count. Sourced.
+set -u
+: "${POUCH_BIN:?the folder of the programs}"
+work=$(mktemp -d "${TMPDIR:-/var/tmp}/pouch.XXXXXX")
+chmod 755 "$work"
+checks=0
+children=()
+export PATH="$POUCH_BIN:$PATH" LC_ALL=C.UTF-8
+unset POUCH_CONF XDG_STATE_HOME
+
+# Ends what the scenario started, by pid, and removes its folder.
+clean_up() {
+    # A child that is ended before its exec runs this trap too; the folder is not its own.
+    [ "$BASHPID" = "$$" ] || return
+    for pid in "${children[@]:-}"; do [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+fail() {
+    echo "FAILED: $*"
+    for log in "$work"/*.log; do
+        [ -s "$log" ] && { echo "--- $(basename "$log")"; tail -40 "$log"; }
+    done
+    exit 1
+}
+
+# check WHAT COMMAND... - the command succeeds.
+check() {
+    local what=$1
+    shift
+    "$@" || fail "$what"
+    checks=$((checks + 1))
+}
+
+# equal WHAT EXPECTED FOUND
+equal() {
+    [ "$2" = "$3" ] || fail "$1: expected «$2», found «$3»"
+    checks=$((checks + 1))
+}
+
+# status WHAT EXPECTED COMMAND... - the command ends so; its diagnosis is in $work/stderr.
+status() {
+    local what=$1 expected=$2 got=0
+    shift 2
+    "$@" 2>"$work/stderr" || got=$?
+    [ "$got" = "$expected" ] || fail "$what: expected status $expected, got $got: $(cat "$work/stderr")"
+    checks=$((checks + 1))
+}
+
+# until_true SECONDS COMMAND... - tries until it succeeds; the only waiting there is.
+until_true() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.05
+    done
+}
+
+# eventually WHAT SECONDS COMMAND...
+eventually() {
+    local what=$1
+    shift
+    until_true "$@" || fail "$what: not within $1 s"
+    checks=$((checks + 1))
+}
+
+# start NAME COMMAND... - in the background, its words in $work/NAME.log; its pid in $pid.
+start() {
+    local name=$1
+    shift
+    "$@" >"$work/$name.log" 2>&1 </dev/null &
+    pid=$!
+    children+=("$pid")
+}
+
+# A port that was free a moment ago.
+free_port() {
+    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Postfix's smtp-source and smtp-sink, from the package unpacked aside; sets MAILTOOLS.
+need_postfix_tools() {
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache}/pouch-peers
+    if [ ! -x "$cache/postfix/usr/sbin/smtp-source" ]; then
+        mkdir -p "$cache" && (cd "$cache" && apt-get download -qq postfix && dpkg -x postfix_*.deb postfix) || {
+            echo "Postfix's package can't be had here"
+            exit 77
+        }
+    fi
+    MAILTOOLS=$cache/postfix/usr/sbin
+    export LD_LIBRARY_PATH=$cache/postfix/usr/lib/postfix
+}
+
+finish() { echo "ok $checks checks"; }

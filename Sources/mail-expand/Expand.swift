@@ -1,0 +1,92 @@
+// Owns: the arguments of mail-expand and which of its jobs they mean. Refuses: the jobs; each is a file.
+
+import ArgumentParser
+import CommandKit
+import MailModel
+import Routing
+
+struct Expand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mail-expand",
+        abstract: "Shows what an address expands to, and why.",
+        usage: """
+            mail-expand [-C file] [--json] [--client address] [--sender address] ADDRESS...
+            mail-expand [-C file] [--json] lookup TABLE SERVICE KEY
+            mail-expand [-C file] [--json] [--client address] [--sender address] route ADDRESS
+            """,
+        discussion: """
+            Prints the tree of each address with the rules, tables and lines that made it; nothing is sent. Status 0 \
+            when mail can go to every target, 67 for unknown users, 69 for other refusals, 75 when something could \
+            not be asked now.
+            """,
+        version: Version.text)
+
+    @Option(name: .customShort("C"), help: ArgumentHelp("Read this configuration.", valueName: "file"))
+    var file: String?
+
+    @Flag(help: "Print one JSON object a line.")
+    var json = false
+
+    @Option(
+        help: ArgumentHelp("Judge as for a client with this address, not as for mail from here.", valueName: "address"))
+    var client: String?
+
+    @Option(
+        help: ArgumentHelp("Judge as for mail from this sender, not from the null reverse-path.", valueName: "address"))
+    var sender: String?
+
+    @Argument(help: ArgumentHelp("Addresses, or lookup or route with what belongs to it.", valueName: "ADDRESS"))
+    var arguments: [String]
+
+    func run() throws {
+        switch arguments.first {
+        case "lookup": try TableLookup(try setting(), Array(arguments.dropFirst()), json: json).run()
+        case "route":
+            guard arguments.count == 2 else { throw ValidationError("route takes one address") }
+            try RouteReport(try setting(), facts: facts(arguments[1]), json: json).run()
+        case "build":
+            throw CommandFailure(
+                .unavailable,
+                "db tables are not supported by this release of Pouch. Name the text itself in a table: it is read again "
+                    + "when it changes.")
+        default: try TreeReport(try setting(), facts: arguments.map(facts), json: json).run()
+        }
+    }
+
+    /// A configuration with its tables open.
+    private func setting() throws -> Router {
+        do throws(ConfigurationError) {
+            let (configuration, _) = try Configuration.locate(option: file)
+            let tables = try TableSet(opening: configuration, unreadable: .isTemporary) { Diagnostic.print($0) }
+            return Router(configuration: configuration, tables: tables, localNames: EnvironmentFacts.localNames())
+        } catch {
+            Diagnostic.print(lines: error.lines)
+            throw QuietExit(.configuration)
+        }
+    }
+
+    private func facts(_ address: String) throws -> MatchFacts {
+        let domain = EnvironmentFacts.localNames().first ?? "localhost"
+        let complete = address.contains("@") ? address : "\(address)@\(domain)"
+        guard let recipient = Mailbox(complete) else {
+            throw CommandFailure(.dataError, "\"\(address)\" is no address. Write user or user@example.org.")
+        }
+        return MatchFacts(client: try matchClient(), reversePath: try reversePath(), recipient: recipient)
+    }
+
+    private func matchClient() throws -> MatchFacts.Client {
+        guard let client else { return .local }
+        guard let address = IPAddress(client) else {
+            throw CommandFailure(.usage, "\"\(client)\" is no IP address. Write one such as 192.0.2.1 behind --client.")
+        }
+        return .address(address)
+    }
+
+    private func reversePath() throws -> ReversePath {
+        guard let sender, !sender.isEmpty, sender != "<>" else { return .null }
+        guard let mailbox = Mailbox(sender) else {
+            throw CommandFailure(.usage, "\"\(sender)\" is no address. Write one such as news@example.org.")
+        }
+        return .mailbox(mailbox)
+    }
+}

@@ -1,0 +1,49 @@
+// Owns: the arguments of mail-listen and the order of its start. Refuses: everything else; each step is a file.
+
+import ArgumentParser
+import CommandKit
+
+struct Listen: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mail-listen",
+        abstract: "Accepts mail by SMTP and stores it durably before it says so.",
+        discussion: """
+            Listens at the sockets it inherits (mail-supervise, systemd), else at those that pouch.conf names. With \
+            --stdio it serves one session on standard input and output. Stays in the foreground; SIGTERM lets running \
+            transactions finish.
+            """,
+        version: Version.text)
+
+    @Option(name: .customShort("C"), help: ArgumentHelp("Read this configuration.", valueName: "file"))
+    var file: String?
+
+    @Flag(help: "Serve one session on standard input and output, as inetd wants it.")
+    var stdio = false
+
+    @Option(
+        name: .customLong("ready-fd"),
+        help: ArgumentHelp("Write a newline to this descriptor when all listeners accept.", valueName: "n"))
+    var readyDescriptor: Int32?
+
+    func validate() throws {
+        guard stdio, readyDescriptor != nil else { return }
+        throw ValidationError("--stdio and --ready-fd exclude each other: one session is never ready for more")
+    }
+
+    func run() throws {
+        // Before any thread exists: one that does not block these signals could take one and end the process.
+        try Signals.block(StopSignals.handled)
+        let openFiles = Hardening.raiseDescriptorLimit()
+        // Before the configuration is read, which may hold a passphrase.
+        try Hardening.makeUndumpable()
+        let log = try LogBuffer.standardError()
+        defer { log.flush() }
+        guard !stdio else { return try StdioService.run(Setting(file: file, log: log), log: log) }
+
+        let inherited = try InheritedSocket.takeAll()
+        let readiness = try Readiness(readyDescriptor: readyDescriptor)
+        let setting = try Setting(file: file, log: log)
+        let service = NetworkService(setting: setting, readiness: readiness, log: log)
+        try service.run(inherited, openFiles: openFiles)
+    }
+}

@@ -1,0 +1,119 @@
+// Owns: `mail-queue init`: the spool of the configuration, made or looked over, and submit.conf. Refuses: mail that is
+// there already; it is never touched.
+
+import ArgumentParser
+import CommandKit
+import Glibc
+import QueueKit
+import Routing
+
+struct Init: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Creates the spool, or checks the one there is.",
+        discussion: """
+            Makes what is missing of the spool that the configuration names, checks owner and mode of every part, and \
+            writes submit.conf beside the configuration, for mail-enqueue. May be repeated; mail is never touched.
+            """)
+
+    @Flag(help: "Set wrong owners and modes right.")
+    var fix = false
+
+    @Flag(name: .customShort("n"), help: "Say what would be done, and do nothing.")
+    var checkOnly = false
+
+    @Flag(help: "Say only what is wrong.")
+    var quiet = false
+
+    @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if checkOnly, fix { throw ValidationError("Give -n or --fix, not both.") }
+    }
+
+    func run() throws {
+        Hardening.setUmask(0o022)
+        let configuration = try common.loadConfiguration()
+        let layout = SpoolLayout(root: configuration.queueDirectory)
+        let owners = try SpoolAccounts.owners(of: layout, configuration.superviseUsers)
+        let lacking = try faults(layout, owners).filter { $0.kind == .missing }
+        if checkOnly { try foretell(layout, lacking) } else { try create(layout, owners, lacking) }
+        let isHealthy = try look(over: layout, owners)
+        try writeSubmitFile(configuration)
+        if !isHealthy { throw QuietExit(.configuration) }
+    }
+
+    /// A folder that may not be written (a read-only container, a user's own start) is no reason to stop: the queue
+    /// works, and what mail-enqueue goes by is said.
+    private func writeSubmitFile(_ configuration: Configuration) throws {
+        let done: String
+        do throws(CommandFailure) {
+            done = try SubmitFile.write(configuration, checkOnly: checkOnly)
+        } catch {
+            guard error.status == .noPermission else { throw error }
+            return Diagnostic.print(
+                "\(error.sentence) mail-enqueue goes by the file that is there, or by its defaults.")
+        }
+        try say(done)
+    }
+
+    private func say(_ text: String) throws {
+        if !quiet { try StandardOutput.write("\(EscapedText.plain(text))\n") }
+    }
+
+    private func faults(_ layout: SpoolLayout, _ owners: SpoolOwners) throws(CommandFailure) -> [SpoolFault] {
+        try queueCall { () throws(QueueError) in try layout.faults(owners: owners) }
+    }
+
+    private func create(_ layout: SpoolLayout, _ owners: SpoolOwners, _ lacking: [SpoolFault]) throws {
+        let isNew: Bool
+        do throws(QueueError) {
+            isNew = try layout.create(owners: owners)
+        } catch {
+            guard error.cause == .permissionDenied, geteuid() != 0 else { throw CommandFailure(error) }
+            throw Self.forbidden(layout)
+        }
+        guard !isNew else {
+            return try say("created the spool \(layout.root), \(SpoolAccounts.names(owners))")
+        }
+        try say("the spool \(layout.root) exists already")
+        for fault in lacking { try say("made \(fault.path), which was missing") }
+    }
+
+    /// What `create` would do, as far as that can be known without doing it.
+    private func foretell(_ layout: SpoolLayout, _ lacking: [SpoolFault]) throws {
+        guard lacking.contains(where: { $0.path == layout.root }) else {
+            try say("the spool \(layout.root) exists already")
+            for fault in lacking { try say("would make \(fault.path), which is missing") }
+            return
+        }
+        var folder = layout.root[...]
+        repeat {
+            folder = folder[..<(folder.lastIndex(of: "/") ?? folder.startIndex)]
+        } while !folder.isEmpty
+            && access(String(folder), F_OK) != 0
+        guard access(folder.isEmpty ? "/" : String(folder), W_OK | X_OK) == 0 else { throw Self.forbidden(layout) }
+        try say("would create the spool \(layout.root)")
+    }
+
+    private static func forbidden(_ layout: SpoolLayout) -> CommandFailure {
+        CommandFailure(
+            .noPermission,
+            "cannot create the spool \(layout.root): permission denied. "
+                + "Run mail-queue init as root, or name another place with queue directory.")
+    }
+
+    /// Says on stderr what is wrong and how to mend it. False when something stays wrong.
+    private func look(over layout: SpoolLayout, _ owners: SpoolOwners) throws -> Bool {
+        var isHealthy = true
+        for fault in try faults(layout, owners) where !checkOnly || fault.kind != .missing {
+            let text = try FaultText(fault)
+            if fix, try queueCall({ () throws(QueueError) in try layout.mend(fault, owners: owners) }) {
+                try say("mended: \(text.sentence)")
+            } else {
+                Diagnostic.print("\(text.sentence). \(text.cure)")
+                isHealthy = false
+            }
+        }
+        return isHealthy
+    }
+}

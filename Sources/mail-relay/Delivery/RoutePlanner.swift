@@ -1,0 +1,99 @@
+// Owns: what is to be done for one recipient: rules, aliases, the action's next hop. Refuses: tables of its own,
+// connections, the queue.
+
+import MailModel
+import Routing
+
+/// What routing says of a recipient.
+enum RouteDecision: Hashable, Sendable {
+    case deliver(NextHop, reversePath: ReversePath)
+    /// An alias put these in its place. `refused` are members that can't be delivered, told of by a DSN.
+    case expand([Recipient], refused: [AliasError])
+    /// Nowhere; for now, or for good.
+    case refuse(AliasError)
+}
+
+struct RoutePlanner: Sendable {
+    let router: Router
+    private var configuration: Configuration { router.configuration }
+
+    init(router: Router) { self.router = router }
+
+    func decide(_ recipient: Recipient, of envelope: Envelope) -> RouteDecision {
+        // Routed before: only the action's name counts, as the configuration has it today.
+        if let name = recipient.action, let action = configuration.actions[name] {
+            return deliver(recipient.forwardPath, by: action, envelope)
+        }
+        let expansion = router.expand(
+            MatchFacts(
+                origin: envelope.origin, reversePath: envelope.reversePath, recipient: recipient.forwardPath))
+        if let refusal = expansion.refusal { return .refuse(refusal) }
+        let targets = expansion.targets
+        if targets.count == 1, targets[0].mailbox == recipient.forwardPath, expansion.refusals.isEmpty {
+            guard let action = configuration.actions[targets[0].action] else { return .refuse(.vanished) }
+            return deliver(recipient.forwardPath, by: action, envelope)
+        }
+        guard !targets.isEmpty else {
+            let text = "\(recipient.forwardPath) expands to nobody"
+            return .refuse(AliasError(code: 550, status: EnhancedStatusCode(5, 1, 1), text: text))
+        }
+        let original = recipient.originalRecipient ?? "rfc822;\(recipient.forwardPath)"
+        let members = targets.map {
+            Recipient($0.mailbox, originalRecipient: original, notify: recipient.notify, action: $0.action)
+        }
+        return .expand(members, refused: expansion.refusals.map(\.error))
+    }
+
+    private func deliver(_ mailbox: Mailbox, by action: Action, _ envelope: Envelope) -> RouteDecision {
+        switch action.method {
+        case .maildir:
+            return .deliver(
+                NextHop(place: .agent(socket: configuration.agentSocket, action: action.name)),
+                reversePath: envelope.reversePath)
+        case .lmtp(let destination, _):
+            guard let place = Self.lmtpPlace(destination) else {
+                return .refuse(AliasError(code: 451, status: .configuration, text: "\(destination) is no LMTP server"))
+            }
+            return .deliver(NextHop(place: place), reversePath: envelope.reversePath)
+        case .relay(let relay): return .deliver(nextHop(mailbox, relay), reversePath: reversePath(relay, envelope))
+        case .expandOnly, .forwardOnly:
+            let status = EnhancedStatusCode(5, 1, 1)
+            return .refuse(AliasError(code: 550, status: status, text: "\(mailbox) has no mailbox here"))
+        }
+    }
+
+    private func nextHop(_ mailbox: Mailbox, _ relay: Action.Relay) -> NextHop {
+        let place: NextHop.Place =
+            relay.hosts.isEmpty ? .domain(mailbox.domain.lowercased()) : .hosts(relay.hosts)
+        return NextHop(place: place, helo: relay.helo, sources: relay.sources)
+    }
+
+    /// `mail-from` replaces a reverse-path, never the null one: a DSN must not become mail with a sender.
+    private func reversePath(_ relay: Action.Relay, _ envelope: Envelope) -> ReversePath {
+        guard envelope.reversePath != .null, let mailFrom = relay.mailFrom.flatMap({ Mailbox($0) }) else {
+            return envelope.reversePath
+        }
+        return .mailbox(mailFrom)
+    }
+
+    /// `/path`, `host:port` or `[address]:port`.
+    static func lmtpPlace(_ text: String) -> NextHop.Place? {
+        if text.hasPrefix("/") { return .lmtpSocket(text) }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        return host.isEmpty ? nil : .lmtpHost(String(host), port: port)
+    }
+}
+
+extension EnhancedStatusCode {
+    /// RFC 3463 X.3.5: system incorrectly configured, for now.
+    static let configuration = EnhancedStatusCode(4, 3, 5)
+}
+
+extension AliasError {
+    static let vanished = AliasError(
+        code: 451, status: .configuration, text: "the action of this recipient is no longer configured")
+}

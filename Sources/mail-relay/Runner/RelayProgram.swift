@@ -1,0 +1,93 @@
+// Owns: putting the runner together: configuration, tables, spool, network, control socket, signals; its orderly end.
+// Refuses: what the runner does.
+
+import CommandKit
+import Glibc
+import Logging
+import MailModel
+import QueueKit
+import Routing
+import Transport
+
+struct RelayProgram {
+    let file: String?
+    let readiness: Readiness
+    let signals: SignalInbox
+    private let log = Logger.pouch("mail-relay")
+
+    init(file: String?, readiness: Readiness, signals: SignalInbox) {
+        (self.file, self.readiness, self.signals) = (file, readiness, signals)
+    }
+
+    func run(once: Bool) throws -> ExitStatus {
+        let configuration = try Configuration.locate(option: file).configuration
+        let router = try Self.router(configuration, log)
+        let layout = SpoolLayout(root: configuration.queueDirectory)
+        let inbox = RunnerInbox()
+        let queue = try open(layout, configuration, inbox)
+        let pidFile = try PIDFile(layout)
+        defer { pidFile.remove() }
+        let control = try ControlDesk.open(layout, inbox, log)
+        defer { control.stop() }
+        let trigger = try TriggerWatch(layout, inbox)
+        let threads = NetworkThreads()
+        let carrier = Carrier(
+            resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
+        let runner = Runner(
+            queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
+            reload: { [file, log] in Self.reloaded(file, log) })
+        signals.forward(to: inbox)
+        if !once { log.info("\(Self.banner(layout, queue))") }
+        try readiness.ready(status: "running the queue \(layout.root)")
+        runner.run()
+        trigger.stop()
+        try readiness.stopping()
+        return once && queue.count > 0 ? .temporaryFailure : .success
+    }
+
+    private static func banner(_ layout: SpoolLayout, _ queue: Queue) -> String {
+        "queue: running \(layout.root) messages=\(queue.count)"
+    }
+
+    static func router(_ configuration: Configuration, _ log: Logger) throws -> Router {
+        let tables = try TableSet(opening: configuration, report: { log.warning("\($0)") })
+        return Router(configuration: configuration, tables: tables, localNames: EnvironmentFacts.localNames())
+    }
+
+    /// For SIGHUP: a broken configuration is logged, and the old one stays.
+    private static func reloaded(_ file: String?, _ log: Logger) -> Router? {
+        do {
+            let configuration = try Configuration.locate(option: file).configuration
+            let router = try router(configuration, log)
+            log.info("configuration: taken up")
+            return router
+        } catch {
+            log.error("configuration: not taken up: \(error)")
+            return nil
+        }
+    }
+
+    private func open(
+        _ layout: SpoolLayout, _ configuration: Configuration, _ inbox: RunnerInbox
+    ) throws -> Queue {
+        let options = QueueOptions(
+            schedule: RetrySchedule(configuration), sizeLimit: Int64(configuration.maxMessageSize))
+        do throws(QueueError) {
+            return try Queue(
+                layout, options, report: { inbox.post(.report($0)) }, wake: { inbox.post(.wake) })
+        } catch {
+            guard error.kind == .locked, let pid = PIDFile.read(layout) else { throw error }
+            throw CommandFailure(
+                .temporaryFailure,
+                "cannot run the queue \(layout.root): mail-relay with pid \(pid) is its runner already. Stop it first.")
+        }
+    }
+}
+
+extension Resolver {
+    convenience init(_ configuration: Configuration) {
+        self.init(
+            server: configuration.resolver.map { .init(address: $0.address, port: $0.port) },
+            prefersIPv4: configuration.prefersIPv4)
+    }
+}

@@ -1,0 +1,111 @@
+// Owns: what each program is started with: path, arguments, user, sockets. Refuses: when (SupervisionMachine).
+
+import CommandKit
+import Logging
+import Routing
+
+final class Services: SupervisionDelegate {
+    let listeners: ListenerSockets
+    let agentSocket: AgentSocket
+    private let file: String?
+    private var configuration: Configuration
+    private var users: ServiceUsers
+    private let environment: [String: String]
+    private let readiness: Readiness
+    private let log: Logger
+
+    /// Does all of a start that can fail, in an order that leaves little behind: users, spool, ports, socket.
+    init(
+        file: String?, configuration: Configuration, inherited: [InheritedSocket], readiness: Readiness, log: Logger
+    ) throws {
+        users = try ServiceUsers.resolve(configuration.superviseUsers)
+        _ = try ServicePrograms()
+        try Preparation.prepareSpool(configuration)
+        listeners = try ListenerSockets(inherited: inherited, configuration: configuration)
+        agentSocket = try AgentSocket(path: configuration.agentSocket, users: users)
+        environment = InheritedSocket.stripped(Environment.all())
+        (self.file, self.configuration, self.readiness, self.log) = (file, configuration, readiness, log)
+    }
+
+    func launch(_ role: ServiceRole) throws(CommandFailure) -> ProcessLaunch {
+        // Looked for at each start: an upgrade may have moved them.
+        var launch = try ServicePrograms().launch(role, configuration: configuration.path)
+        launch.environment = environment
+        if configuration.path == nil {
+            // The built-in default depends on who asks: the programs must mean the same spool and socket as we do.
+            launch.environment["STATE_DIRECTORY"] = configuration.queueDirectory
+            let folder = configuration.agentSocket.split(separator: "/").dropLast().map { "/\($0)" }.joined()
+            launch.environment["RUNTIME_DIRECTORY"] = folder
+        }
+        switch role {
+        case .agent:
+            launch.listening = [agentSocket.inherited]
+        case .relay:
+            launch.identity = users.relayIdentity
+            launch.describe(users.relay)
+        case .listener:
+            launch.listening = listeners.sockets
+            launch.identity = users.listenerIdentity
+            launch.describe(users.listener)
+        }
+        return launch
+    }
+
+    func reload() throws(CommandFailure) {
+        let fresh: Configuration
+        do throws(ConfigurationError) { fresh = try Preparation.loadConfiguration(file) } catch {
+            throw CommandFailure(.configuration, error.lines.first ?? "cannot read the configuration.")
+        }
+        let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
+        try listeners.update(to: fresh)
+        if fresh.queueDirectory != configuration.queueDirectory || fresh.agentSocket != configuration.agentSocket {
+            log.warning("a new queue directory or agent socket counts from the next start of mail-supervise on")
+        }
+        (configuration, users) = (fresh, freshUsers)
+    }
+
+    func becameReady() {
+        let places = listeners.places.joined(separator: " ")
+        log.info("ready", metadata: ["listeners": "\(places)", "spool": "\(configuration.queueDirectory)"])
+        tell { () throws(CommandFailure) in try readiness.ready(status: "Listening on \(places)") }
+    }
+
+    func isStopping() {
+        // No new connection waits in a backlog that nobody will empty.
+        listeners.close()
+        tell { () throws(CommandFailure) in try readiness.stopping() }
+    }
+
+    /// Mail goes on when the service manager does not listen.
+    private func tell(_ notify: () throws(CommandFailure) -> Void) {
+        do throws(CommandFailure) { try notify() } catch { log.warning("\(error.sentence)") }
+    }
+}
+
+/// The programs beside this one.
+struct ServicePrograms {
+    private let listen: String
+    private let relay: String
+
+    init() throws(CommandFailure) {
+        listen = try ProgramPaths.executableSibling("mail-listen")
+        relay = try ProgramPaths.executableSibling("mail-relay")
+    }
+
+    func launch(_ role: ServiceRole, configuration: String?) -> ProcessLaunch {
+        let arguments = configuration.map { ["-C", $0] } ?? []
+        switch role {
+        case .agent: return ProcessLaunch(relay, ["--agent"] + arguments)
+        case .relay: return ProcessLaunch(relay, arguments)
+        case .listener: return ProcessLaunch(listen, arguments)
+        }
+    }
+}
+
+extension ProcessLaunch {
+    /// A program must not look for its files in root's home.
+    fileprivate mutating func describe(_ account: Account?) {
+        guard let account else { return }
+        environment.merge(["USER": account.name, "LOGNAME": account.name, "HOME": account.home]) { $1 }
+    }
+}
