@@ -33,33 +33,55 @@ import Testing
     @Test func byDomainByHostAndLocally() throws {
         let planner = try planner(text)
         let far = try envelope("x@AWAY.example")
-        guard case .deliver(let hop, let sender) = planner.decide(far.recipients[0], of: far) else {
+        guard case .deliver(let hop, let sender, _) = planner.decide(far.recipients[0], of: far) else {
             Issue.record("not delivered")
             return
         }
-        #expect(hop.place == .domain("away.example") && hop.helo == "me.example" && hop.flavour == .smtp)
+        #expect(hop.place == .domain("away.example") && hop.helo == "me.example")
         #expect(sender == .mailbox(try #require(Mailbox("bounce@here.example"))))
         let hub = try envelope("x@hub.example")
-        guard case .deliver(let second, _) = planner.decide(hub.recipients[0], of: hub) else {
+        guard case .deliver(let second, _, _) = planner.decide(hub.recipients[0], of: hub) else {
             Issue.record("not delivered")
             return
         }
         #expect(second.place == .hosts([RelayHost(scheme: .smtpNoTLS, host: "127.0.0.1", port: 26)]))
         let root = try envelope("root@here.example")
-        guard case .deliver(let third, _) = planner.decide(root.recipients[0], of: root) else {
+        guard case .deliver(let third, _, _) = planner.decide(root.recipients[0], of: root) else {
             Issue.record("not delivered")
             return
         }
-        #expect(third.isLocal && third.action == "local" && third.flavour == .lmtp)
+        #expect(third.isLocal && third.action == "local")
     }
 
     @Test func theNullReversePathStaysNull() throws {
         let message = try envelope("x@away.example", from: "")
-        guard case .deliver(_, let sender) = try planner(text).decide(message.recipients[0], of: message) else {
+        guard case .deliver(_, let sender, _) = try planner(text).decide(message.recipients[0], of: message) else {
             Issue.record("not delivered")
             return
         }
         #expect(sender == .null)
+    }
+
+    @Test(arguments: [("lmtp \"/run/x.sock\"", true), ("lmtp \"/run/x.sock\" rcpt-to", false)])
+    func lmtpSendsNamesUnlessToldOtherwise(method: String, sendsNames: Bool) throws {
+        let message = try envelope("root@here.example")
+        let planner = try planner("action \"l\" \(method)\nmatch from local for local action \"l\"")
+        guard case .deliver(let hop, _, "l") = planner.decide(message.recipients[0], of: message) else {
+            Issue.record("not delivered")
+            return
+        }
+        #expect(hop.sendsUserNames == sendsNames && hop.place == .lmtpSocket("/run/x.sock"))
+    }
+
+    @Test func mailFromOfADomainKeepsTheLocalPart() throws {
+        let message = try envelope("x@away.example")
+        let planner = try planner(
+            "action \"o\" relay mail-from \"@new.example\"\nmatch from local for any action \"o\"")
+        guard case .deliver(_, let sender, _) = planner.decide(message.recipients[0], of: message) else {
+            Issue.record("not delivered")
+            return
+        }
+        #expect(sender == .mailbox(try #require(Mailbox("a@new.example"))))
     }
 
     @Test func membersRememberTheirActionAndAreNotExpandedAgain() throws {

@@ -189,7 +189,7 @@ private final class Runner {
         #expect(try Runner(spool, clock: clock).queue.ids == [ids[1]])
     }
 
-    @Test func aFlushOutlivesItsRunner() throws {
+    @Test(arguments: [QueueOrder.Verb.flush, .release]) func anOrderOutlivesItsRunner(verb: QueueOrder.Verb) throws {
         let spool = try TemporarySpool()
         let clock = FixedClock()
         try drop(spool, envelope())
@@ -200,7 +200,12 @@ private final class Runner {
         first.queue.close()
         let second = try Runner(spool, clock: clock)
         #expect(second.queue.takeDue(limit: 1).isEmpty)
-        #expect(try second.queue.flush(ids[0]))
+        if verb == .flush {
+            #expect(try second.queue.flush(ids[0]))
+        } else {
+            #expect(try second.queue.hold(ids[0], reason: "to be read"))
+            #expect(try second.queue.release(ids[0]))
+        }
         second.queue.close()
         let third = try Runner(spool, clock: clock)
         #expect(third.queue.takeDue(limit: 1) == ids)

@@ -64,6 +64,28 @@ import Testing
         #expect(times(machine.receive(.quit)) == [.seconds(5)])
     }
 
+    /// A DSN may give a sentence as the peer's only when it is the peer's.
+    @Test(arguments: [
+        ("250 ok\r\n550 no\r\n", true, "a reply"), ("250 ok\r\n421 bye\r\n", true, "a reply that ends the session"),
+        ("250 ok\r\n", false, "no reply"), ("250 ok\r\n354 go on\r\n", false, "a reply out of step"),
+    ])
+    func knowsWhoSpoke(bytes: String, isFromPeer: Bool, reason: String) {
+        var machine = Self.ready("PIPELINING")
+        _ = machine.receive(.deliver(Self.mail()))
+        let actions = Self.say(&machine, bytes) + machine.receive(.peerClosed)
+        let results = actions.compactMap { if case .finished(let results) = $0 { results } else { nil } }
+        #expect(results.first?.map(\.isFromPeer) == [isFromPeer], "\(reason)")
+    }
+
+    @Test(arguments: [("554 no\r\n", true), ("hello\r\n", false), ("", false)])
+    func knowsWhoRefusedTheSession(bytes: String, isFromPeer: Bool) {
+        var machine = ClientMachine(configuration: ClientConfiguration(helo: "c.example"))
+        _ = machine.receive(.opened)
+        let actions = Self.say(&machine, bytes) + machine.receive(.peerClosed)
+        let failures = actions.compactMap { if case .failed(let failure) = $0 { failure } else { nil } }
+        #expect(failures.map(\.isFromPeer) == [isFromPeer])
+    }
+
     @Test func idleTimeMakesItQuit() {
         var machine = Self.ready()
         #expect(machine.receive(.timedOut).first == .send(Array("QUIT\r\n".utf8)))

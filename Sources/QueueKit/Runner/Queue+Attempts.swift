@@ -37,6 +37,19 @@ public struct DueMessage {
 
     /// A new reading of the content from its start.
     public func content() -> MessageContent { reader.content(of: message) }
+
+    /// The content as a thing to read elsewhere, any number of times.
+    public var stored: StoredContent { StoredContent(reader, message) }
+}
+
+/// Where a message's content is. May be handed to another thread and read there, each reading from its start.
+public struct StoredContent: Sendable {
+    private let reader: SegmentReader
+    private let message: StoredMessage
+
+    init(_ reader: SegmentReader, _ message: StoredMessage) { (self.reader, self.message) = (reader, message) }
+
+    public func reading() -> MessageContent { reader.content(of: message) }
 }
 
 /// What became of one recipient in an attempt.

@@ -34,10 +34,10 @@ extension Queue {
         return true
     }
 
-    /// Undoes `hold`; the message is due at once. False when it was not held.
+    /// Undoes `hold`; the message is due at once, for the next runner too. False when it was not held.
     public func release(_ id: QueueID) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], row.isHeld else { return false }
-        try write([.released(message: row.offset)], segment)
+        try write([.released(message: row.offset)] + dueNow(row), segment)
         row.isHeld = false
         row.due = clock.monotonic()
         rows[id] = row
@@ -49,12 +49,17 @@ extension Queue {
     /// tried this moment.
     public func flush(_ id: QueueID) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], !row.isHeld, !row.inFlight else { return false }
-        // What was never tried is due at every start.
-        if row.attempts > 0 { try write([.scheduled(message: row.offset, clock.now())], segment) }
+        let entries = dueNow(row)
+        if !entries.isEmpty { try write(entries, segment) }
         row.due = clock.monotonic()
         rows[id] = row
         due.insert(DueEntry(due: row.due, id: id))
         return true
+    }
+
+    /// What was never tried is due at every start and needs no entry.
+    private func dueNow(_ row: MessageRow) -> [JournalEntry] {
+        row.attempts > 0 ? [.scheduled(message: row.offset, clock.now())] : []
     }
 
     /// Takes a message out without a DSN; one in flight goes when its attempt is over.

@@ -38,7 +38,7 @@ public struct QueueOptions: Sendable {
 /// The runner's queue. Used by one thread (or one actor) at a time.
 public final class Queue {
     public let layout: SpoolLayout
-    let options: QueueOptions
+    var options: QueueOptions
     let clock: any TimeSource
     let report: @Sendable (QueueReport) -> Void
     let wake: @Sendable () -> Void
@@ -111,6 +111,9 @@ public final class Queue {
         clockOffset = options.clock.now().milliseconds - options.clock.monotonic()
         try recover()
     }
+
+    /// Takes another schedule for the attempts to come.
+    public func follow(_ schedule: RetrySchedule) { options.schedule = schedule }
 
     /// How many messages are not final.
     public var count: Int { rows.count }

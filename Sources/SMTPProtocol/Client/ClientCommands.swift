@@ -48,14 +48,16 @@ enum ClientCommands {
 
     /// RCPT with NOTIFY and ORCPT where the peer offered DSN, and XACTION for the agent.
     static func recipient(
-        _ recipient: Recipient, action: String?, to peer: PeerCapabilities, wantsUTF8: Bool
+        _ recipient: Recipient, of mail: OutgoingMail, to peer: PeerCapabilities, wantsUTF8: Bool
     ) throws(CommandRefusal) -> [UInt8] {
-        var text = "RCPT TO:<" + (try path(recipient.forwardPath, utf8: wantsUTF8, "forward-path")) + ">"
+        let whole = try path(recipient.forwardPath, utf8: wantsUTF8, "forward-path")
+        let name = quoted(recipient.forwardPath.localPart)
+        var text = "RCPT TO:<\(mail.sendsUserNames ? name : whole)>"
         if peer.dsn {
             if let notify = recipient.notify { text += " NOTIFY=\(keywords(of: notify))" }
             text += try originalRecipient(recipient.originalRecipient)
         }
-        if let action {
+        if let action = mail.action {
             guard isParameterValue(action) else {
                 throw refused(.temporary(EnhancedStatusCode(4, 3, 5), "the action's name can't be sent to the agent"))
             }

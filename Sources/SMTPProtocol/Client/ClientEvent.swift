@@ -50,11 +50,13 @@ public struct OutgoingMail: Hashable, Sendable {
     public var smtpUTF8: Bool
     public var returnContent: ReturnContent?
     public var envelopeID: String?
+    /// RCPT carries local-parts alone, as some LMTP servers know their users.
+    public var sendsUserNames: Bool
 
     public init(
         reversePath: ReversePath, recipients: [Recipient], action: String? = nil, size: Int,
         body: BodyKind = .sevenBit, smtpUTF8: Bool = false, returnContent: ReturnContent? = nil,
-        envelopeID: String? = nil
+        envelopeID: String? = nil, sendsUserNames: Bool = false
     ) {
         self.reversePath = reversePath
         self.recipients = recipients
@@ -64,6 +66,7 @@ public struct OutgoingMail: Hashable, Sendable {
         self.smtpUTF8 = smtpUTF8
         self.returnContent = returnContent
         self.envelopeID = envelopeID
+        self.sendsUserNames = sendsUserNames
     }
 }
 
@@ -91,11 +94,14 @@ public struct RecipientResult: Hashable, Sendable {
     public var status: EnhancedStatusCode
     /// The reply on one line, printable, or our own sentence when the peer gave none.
     public var reply: String
+    /// Whether `reply` is the peer's: only then may a DSN say so (RFC 3464 §2.3.6).
+    public var isFromPeer: Bool
 
-    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String) {
+    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String, isFromPeer: Bool = false) {
         self.result = result
         self.status = status
         self.reply = reply
+        self.isFromPeer = isFromPeer
     }
 }
 
@@ -105,11 +111,19 @@ public struct SessionFailure: Error, Hashable, Sendable {
     public var result: AttemptResult
     public var status: EnhancedStatusCode
     public var reply: String
+    /// Whether `reply` is the peer's.
+    public var isFromPeer: Bool
 
-    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String) {
+    public init(result: AttemptResult, status: EnhancedStatusCode, reply: String, isFromPeer: Bool = false) {
         self.result = result
         self.status = status
         self.reply = reply
+        self.isFromPeer = isFromPeer
+    }
+
+    init(_ result: RecipientResult) {
+        self.init(
+            result: result.result, status: result.status, reply: result.reply, isFromPeer: result.isFromPeer)
     }
 }
 

@@ -247,7 +247,7 @@ public struct ClientMachine: Sendable {
 
     /// The peer does not want us: it says why, and we take leave (RFC 5321 §3.1).
     private mutating func refuse(_ result: RecipientResult, _ out: inout [ClientAction]) {
-        out.append(.failed(SessionFailure(result: result.result, status: result.status, reply: result.reply)))
+        out.append(.failed(SessionFailure(result)))
         sendQuit(&out)
     }
 
@@ -266,7 +266,7 @@ public struct ClientMachine: Sendable {
     private mutating func lose(_ result: RecipientResult, _ out: inout [ClientAction]) {
         switch state {
         case .greeting, .hello:
-            out.append(.failed(SessionFailure(result: result.result, status: result.status, reply: result.reply)))
+            out.append(.failed(SessionFailure(result)))
         case .transaction(var transaction, _):
             transaction.settleRest(result)
             out.append(.finished(transaction.results))

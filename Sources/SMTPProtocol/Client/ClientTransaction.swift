@@ -81,7 +81,7 @@ struct ClientTransaction {
         for (index, recipient) in mail.recipients.enumerated() {
             do throws(CommandRefusal) {
                 commands.append(
-                    try ClientCommands.recipient(recipient, action: mail.action, to: peer, wantsUTF8: wantsUTF8))
+                    try ClientCommands.recipient(recipient, of: mail, to: peer, wantsUTF8: wantsUTF8))
                 steps.append(.recipient(index))
             } catch {
                 partial[index] = error.result

@@ -11,7 +11,7 @@ extension RecipientResult {
             case 5: .permanentFailure
             default: .temporaryFailure
             }
-        self.init(result: result, status: reply.meaning, reply: reply.summary)
+        self.init(result: result, status: reply.meaning, reply: reply.summary, isFromPeer: true)
     }
 
     /// A failure that no peer spoke of, or that must not count as more than temporary.

@@ -38,50 +38,43 @@ struct Carrier: Sendable {
     /// Delivers over `open` when it still stands, else over a new connection. Never throws: all is in the result.
     func carry(_ job: Job, over open: OpenConnection?) async -> JobResult {
         if let open, open.connection.isReusable {
-            let result = await deliver(job, over: open)
-            // Peers close connections that they find too old or too busy: that says nothing of this message.
-            guard result.connection == nil, result.isPutOffByConnection else { return result }
+            let (result, hasBegun) = await deliver(job, over: open)
+            // Peers close connections that they find too old or too busy: that says nothing of this message. Once
+            // they were given content they may have taken it, and trying at once would make a second copy.
+            guard !hasBegun, result.connection == nil, result.isPutOffByConnection else { return result }
         }
         switch await connect(job.nextHop) {
-        case .success(let open): return await deliver(job, over: open)
+        case .success(let open): return await deliver(job, over: open).result
         case .failure(let failure):
-            let result = RecipientResult(result: failure.result, status: failure.status, reply: failure.reply)
             return JobResult(
-                job: job, results: Array(repeating: result, count: job.numbers.count), relay: failure.relay,
-                peerSpoke: failure.peerSpoke, session: .random(in: .min ... .max), isUnreachable: true)
+                job: job, results: Array(repeating: failure.result, count: job.numbers.count), relay: failure.relay,
+                session: .random(in: .min ... .max), isUnreachable: true)
         }
     }
 
-    private func deliver(_ job: Job, over open: OpenConnection) async -> JobResult {
+    private func deliver(_ job: Job, over open: OpenConnection) async -> (result: JobResult, hasBegun: Bool) {
         let connection = open.connection
-        let results: [RecipientResult]
-        var isDamaged = false
-        switch job.content {
-        case .bytes(let bytes): results = await connection.deliver(job.mail, content: MemoryContent(bytes))
-        case .stored(let content):
-            results = await connection.deliver(job.mail, content: content)
-            isDamaged = content.isDamaged
-        }
+        let content = ContentReading(job.content)
+        let results = await connection.deliver(job.mail, content: content)
         var next = open
         next.messages += 1
-        return JobResult(
-            job: job, results: results, relay: open.relay, source: connection.localAddress, peerSpoke: true,
-            session: open.session, connection: connection.isReusable ? next : nil, isDamaged: isDamaged)
+        let result = JobResult(
+            job: job, results: results, relay: open.relay, source: connection.localAddress, session: open.session,
+            connection: connection.isReusable ? next : nil, isDamaged: content.isDamaged)
+        return (result, content.hasBegun)
     }
 
     // MARK: Connecting
 
     private struct Unreached: Error {
-        var result: AttemptResult
-        var status: EnhancedStatusCode
-        var reply: String
-        var relay = ""
-        var peerSpoke = false
+        /// For every recipient.
+        var result: RecipientResult
+        var relay: String
 
         init(_ failure: SessionFailure, relay: String = "") {
-            (result, status, reply) = (failure.result, failure.status, failure.reply)
+            result = RecipientResult(
+                result: failure.result, status: failure.status, reply: failure.reply, isFromPeer: failure.isFromPeer)
             self.relay = relay
-            peerSpoke = !relay.isEmpty && failure.status.subject != 4
         }
     }
 
@@ -98,7 +91,7 @@ struct Carrier: Sendable {
                 result: .temporaryFailure, status: EnhancedStatusCode(4, 4, 4), reply: "no address to connect to"))
         for candidate in candidates.prefix(Self.addressLimit) {
             var configuration = ClientConfiguration(helo: nextHop.helo ?? hostname)
-            configuration.flavour = nextHop.flavour
+            configuration.flavour = candidate.flavour
             let source = source(for: candidate.peer, nextHop.sources)
             do throws(SessionFailure) {
                 let connection = try await SMTPConnection.open(
@@ -109,9 +102,9 @@ struct Carrier: Sendable {
                         connection: connection, session: .random(in: .min ... .max), relay: candidate.relay))
             } catch {
                 last = Unreached(error, relay: candidate.relay)
-                if last.result == .permanentFailure {
-                    last.result = .temporaryFailure
-                    last.status = EnhancedStatusCode(4, error.status.subject, error.status.detail)
+                if error.result == .permanentFailure {
+                    last.result.result = .temporaryFailure
+                    last.result.status = EnhancedStatusCode(4, error.status.subject, error.status.detail)
                 }
             }
         }
@@ -121,21 +114,22 @@ struct Carrier: Sendable {
     fileprivate struct Candidate {
         var peer: PeerAddress
         var relay: String
+        var flavour = ServerConfiguration.Flavour.smtp
     }
 
     private func candidates(_ nextHop: NextHop) async -> Result<[Candidate], SessionFailure> {
         switch nextHop.place {
         case .agent(let path, _), .lmtpSocket(let path):
-            return .success([Candidate(peer: .unix(path: path), relay: path)])
+            return .success([Candidate(peer: .unix(path: path), relay: path, flavour: .lmtp)])
         case .lmtpHost(let host, let port):
-            return await resolver.hostRoute(for: host).candidates(port)
+            return await resolver.hostRoute(for: host).candidates(port, .lmtp)
         case .domain(let domain):
-            return await resolver.mailRoute(for: domain, own: ownNames).candidates(25)
+            return await resolver.mailRoute(for: domain, own: ownNames).candidates(25, .smtp)
         case .hosts(let hosts):
             var found: [Candidate] = []
             var failure: SessionFailure?
             for host in hosts {
-                switch await resolver.hostRoute(for: host.host).candidates(host.port) {
+                switch await resolver.hostRoute(for: host.host).candidates(host.port, host.flavour) {
                 case .success(let candidates): found += candidates
                 case .failure(let error): failure = error
                 }
@@ -178,7 +172,9 @@ extension JobResult {
 }
 
 extension MailRoute {
-    fileprivate func candidates(_ port: UInt16) -> Result<[Carrier.Candidate], SessionFailure> {
+    fileprivate func candidates(
+        _ port: UInt16, _ flavour: ServerConfiguration.Flavour
+    ) -> Result<[Carrier.Candidate], SessionFailure> {
         switch self {
         case .failed(let failure): .failure(failure)
         case .hosts(let hosts):
@@ -186,7 +182,8 @@ extension MailRoute {
                 hosts.flatMap { host in
                     host.addresses.map { address in
                         Carrier.Candidate(
-                            peer: .internet(address: address, port: port), relay: "\(host.name)/\(address)")
+                            peer: .internet(address: address, port: port), relay: "\(host.name)/\(address)",
+                            flavour: flavour)
                     }
                 })
         }

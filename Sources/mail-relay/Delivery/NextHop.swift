@@ -25,13 +25,8 @@ struct NextHop: Hashable, Sendable {
     /// `src`, in turn.
     var sources: [String] = []
 
-    var flavour: ServerConfiguration.Flavour {
-        switch place {
-        case .lmtpHost, .lmtpSocket, .agent: .lmtp
-        case .hosts(let hosts): hosts.contains { $0.scheme == .lmtp } ? .lmtp : .smtp
-        case .domain: .smtp
-        }
-    }
+    /// `lmtp` without `rcpt-to`: RCPT carries the user's name alone.
+    var sendsUserNames = false
 
     /// XACTION for the agent.
     var action: String? {
@@ -54,6 +49,10 @@ struct NextHop: Hashable, Sendable {
     }
 }
 
+extension RelayHost {
+    var flavour: ServerConfiguration.Flavour { scheme == .lmtp ? .lmtp : .smtp }
+}
+
 /// A message for some of its recipients at one next hop: one transaction.
 struct Job: Sendable {
     var id: QueueID
@@ -73,8 +72,6 @@ struct JobResult: Sendable {
     var relay = ""
     /// Our address of the connection; empty when there was none.
     var source = ""
-    /// Whether a peer, and not we, said what `results` say.
-    var peerSpoke = false
     /// Names the session in the log.
     var session: UInt64
     /// Still good for another transaction.

@@ -6,7 +6,7 @@ import Routing
 
 /// What routing says of a recipient.
 enum RouteDecision: Hashable, Sendable {
-    case deliver(NextHop, reversePath: ReversePath)
+    case deliver(NextHop, reversePath: ReversePath, action: String)
     /// An alias put these in its place. `refused` are members that can't be delivered, told of by a DSN.
     case expand([Recipient], refused: [AliasError])
     /// Nowhere; for now, or for good.
@@ -49,13 +49,16 @@ struct RoutePlanner: Sendable {
         case .maildir:
             return .deliver(
                 NextHop(place: .agent(socket: configuration.agentSocket, action: action.name)),
-                reversePath: envelope.reversePath)
-        case .lmtp(let destination, _):
+                reversePath: envelope.reversePath, action: action.name)
+        case .lmtp(let destination, let rcptTo):
             guard let place = Self.lmtpPlace(destination) else {
                 return .refuse(AliasError(code: 451, status: .configuration, text: "\(destination) is no LMTP server"))
             }
-            return .deliver(NextHop(place: place), reversePath: envelope.reversePath)
-        case .relay(let relay): return .deliver(nextHop(mailbox, relay), reversePath: reversePath(relay, envelope))
+            let nextHop = NextHop(place: place, sendsUserNames: !rcptTo)
+            return .deliver(nextHop, reversePath: envelope.reversePath, action: action.name)
+        case .relay(let relay):
+            return .deliver(
+                nextHop(mailbox, relay), reversePath: reversePath(relay, envelope), action: action.name)
         case .expandOnly, .forwardOnly:
             let status = EnhancedStatusCode(5, 1, 1)
             return .refuse(AliasError(code: 550, status: status, text: "\(mailbox) has no mailbox here"))
@@ -68,12 +71,16 @@ struct RoutePlanner: Sendable {
         return NextHop(place: place, helo: relay.helo, sources: relay.sources)
     }
 
-    /// `mail-from` replaces a reverse-path, never the null one: a DSN must not become mail with a sender.
+    /// `mail-from` replaces a reverse-path, or with `@domain` its domain; never the null one: a DSN must not become
+    /// mail with a sender.
     private func reversePath(_ relay: Action.Relay, _ envelope: Envelope) -> ReversePath {
-        guard envelope.reversePath != .null, let mailFrom = relay.mailFrom.flatMap({ Mailbox($0) }) else {
+        guard let mailFrom = relay.mailFrom, let sender = envelope.reversePath.mailbox else {
             return envelope.reversePath
         }
-        return .mailbox(mailFrom)
+        let new =
+            mailFrom.hasPrefix("@")
+            ? Mailbox(localPart: sender.localPart, domain: String(mailFrom.dropFirst())) : Mailbox(mailFrom)
+        return new.map(ReversePath.mailbox) ?? envelope.reversePath
     }
 
     /// `/path`, `host:port` or `[address]:port`.

@@ -15,6 +15,8 @@ struct Progress {
     let message: DueMessage
     /// Recipients by number, those of expansions included.
     var recipients: [Int: Recipient]
+    /// The action that each recipient goes by, for its time limit and the log.
+    var actions: [Int: String] = [:]
     var jobs = 0
     var failures: [Failure] = []
     /// Put off, with the last reply: they fail when the message has expired.

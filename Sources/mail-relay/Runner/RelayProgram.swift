@@ -35,7 +35,7 @@ struct RelayProgram {
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
         let runner = Runner(
             queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
-            reload: { [file, log] in Self.reloaded(file, log) })
+            reload: { [file, log] in Self.reloaded(file, log, agentSocket: configuration.agentSocket) })
         signals.forward(to: inbox)
         if !once { log.info("\(Self.banner(layout, queue))") }
         try readiness.ready(status: "running the queue \(layout.root)")
@@ -55,9 +55,11 @@ struct RelayProgram {
     }
 
     /// For SIGHUP: a broken configuration is logged, and the old one stays.
-    private static func reloaded(_ file: String?, _ log: Logger) -> Router? {
+    /// The agent's socket stays: nobody serves a new one before the next start.
+    private static func reloaded(_ file: String?, _ log: Logger, agentSocket: String) -> Router? {
         do {
-            let configuration = try Configuration.locate(option: file).configuration
+            var configuration = try Configuration.locate(option: file).configuration
+            configuration.agentSocket = agentSocket
             let router = try router(configuration, log)
             log.info("configuration: taken up")
             return router

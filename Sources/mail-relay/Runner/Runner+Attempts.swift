@@ -41,7 +41,8 @@ extension Runner {
         var pending = current.message.outstanding
         while let next = pending.popLast() {
             switch planner.decide(next.recipient, of: current.message.envelope) {
-            case .deliver(let nextHop, let reversePath):
+            case .deliver(let nextHop, let reversePath, let action):
+                current.actions[next.number] = action
                 groups[Group(nextHop: nextHop, reversePath: reversePath), default: []].append(next)
             case .refuse(let error): refuse(next, error, &current)
             case .expand(let members, let refused):
@@ -71,7 +72,8 @@ extension Runner {
         let mail = OutgoingMail(
             reversePath: group.reversePath, recipients: recipients.map(\.recipient), action: group.nextHop.action,
             size: Int(message.size), body: envelope.body, smtpUTF8: envelope.smtpUTF8,
-            returnContent: envelope.returnContent, envelopeID: envelope.envelopeID)
+            returnContent: envelope.returnContent, envelopeID: envelope.envelopeID,
+            sendsUserNames: group.nextHop.sendsUserNames)
         return Job(
             id: envelope.id, nextHop: group.nextHop, mail: mail, numbers: recipients.map(\.number), content: content)
     }

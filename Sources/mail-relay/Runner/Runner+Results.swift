@@ -32,7 +32,7 @@ extension Runner {
             let outcome = outcome(number, answer, result)
             logDelivery(outcome, recipient, current.message, result, session: result.session)
             let failure = Progress.Failure(
-                recipient: .init(number: number, recipient: recipient), outcome: outcome, peerSpoke: result.peerSpoke)
+                recipient: .init(number: number, recipient: recipient), outcome: outcome, peerSpoke: answer.isFromPeer)
             switch answer.result {
             case .ok: outcomes.append(outcome)
             case .temporaryFailure: current.deferred.append(failure)
@@ -83,10 +83,15 @@ extension Runner {
 
     /// Every message gets an attempt first; after it, one that is older than its time fails.
     private func expire(_ current: inout Progress) {
-        let ttl = current.deferred.compactMap { failure in timeLimit(of: failure.recipient.recipient) }.min()
-        let arrival = current.message.envelope.arrival
-        guard schedule.isExpired(arrival: arrival, now: clock.now(), ttl: ttl) else { return }
-        for var failure in current.deferred {
+        let (arrival, now) = (current.message.envelope.arrival, clock.now())
+        let isLate = current.deferred.map { failure in
+            let action = current.actions[failure.recipient.number] ?? failure.recipient.recipient.action
+            let ttl = action.flatMap { planner.router.configuration.actions[$0]?.ttl }
+            return schedule.isExpired(arrival: arrival, now: now, ttl: ttl)
+        }
+        let late = zip(current.deferred, isLate).filter(\.1).map(\.0)
+        current.deferred = zip(current.deferred, isLate).filter { !$0.1 }.map(\.0)
+        for var failure in late {
             failure.outcome.status = .failed
             failure.outcome.attempt.result = .permanentFailure
             // RFC 3463 X.4.7: delivery time expired.
@@ -94,11 +99,6 @@ extension Runner {
             logExpiry(failure, current.message)
             current.failures.append(failure)
         }
-        current.deferred = []
-    }
-
-    private func timeLimit(of recipient: Recipient) -> Duration? {
-        recipient.action.flatMap { planner.router.configuration.actions[$0]?.ttl }
     }
 
     /// The DSN is durable (or none is due): the failures may be final. When it could not be stored they stay deferred.

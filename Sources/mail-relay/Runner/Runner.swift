@@ -108,6 +108,7 @@ final class Runner {
             guard let router = reload() else { return }
             planner = RoutePlanner(router: router)
             schedule = RetrySchedule(router.configuration)
+            queue.follow(schedule)
         case .stop: stopBy = stopBy ?? clock.monotonic() + Self.stopLimit
         }
     }

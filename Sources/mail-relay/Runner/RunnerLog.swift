@@ -16,7 +16,8 @@ extension Runner {
             destination: recipient.forwardPath, original: Self.original(recipient),
             delay: clock.now().since(envelope.arrival), result: outcome.attempt.result, reply: outcome.attempt.reply)
         if let result, result.job.nextHop.isLocal {
-            log.info("\(line.mda(user: recipient.forwardPath.localPart))")
+            let action = result.job.nextHop.action.flatMap { planner.router.configuration.actions[$0] }
+            log.info("\(line.mda(user: action?.user ?? recipient.forwardPath.localPart))")
         } else {
             log.info("\(line.mta(source: outcome.attempt.source, relay: outcome.attempt.relay))")
         }
@@ -44,7 +45,8 @@ extension Runner {
         log.warning(
             """
             \(envelope.id) relay: expired for \(envelope.id).\(failure.outcome.number): \
-            from=<\(envelope.reversePath)>, to=<\(failure.recipient.recipient.forwardPath)>, rcpt=<->, \
+            from=<\(envelope.reversePath)>, to=<\(failure.recipient.recipient.forwardPath)>, \
+            rcpt=<\(Self.original(failure.recipient.recipient)?.description ?? "-")>, \
             delay=\(delay), stat=\(EscapedText.plain(failure.outcome.attempt.reply))
             """)
     }
