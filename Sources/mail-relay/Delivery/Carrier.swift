@@ -22,7 +22,7 @@ struct Carrier: Sendable {
     static let addressLimit = 10
     static let connectTimeout = Duration.seconds(30)
 
-    let resolver: Resolver
+    private(set) var resolver: Resolver
     let threads: NetworkThreads
     let hostname: String
     /// Names of this host that mail by MX must not go to.
@@ -33,6 +33,15 @@ struct Carrier: Sendable {
     init(resolver: Resolver, threads: NetworkThreads, hostname: String) {
         (self.resolver, self.threads, self.hostname) = (resolver, threads, hostname)
         ownNames = [hostname.lowercased()]
+    }
+
+    /// A configuration that names another name server gets a resolver of its own. Questions under way at the old one
+    /// end as if nobody had answered: their mail is tried again.
+    mutating func follow(_ new: Configuration, instead old: Configuration) {
+        guard new.resolver != old.resolver || new.prefersIPv4 != old.prefersIPv4 else { return }
+        let former = resolver
+        resolver = Resolver(new)
+        Task { await former.shutdown() }
     }
 
     /// Delivers over `open` when it still stands, else over a new connection. Never throws: all is in the result.

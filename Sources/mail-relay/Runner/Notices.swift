@@ -32,9 +32,17 @@ extension Runner {
             return recipient
         }
         let id = envelope.id
+        pendingNotices += 1
         notify(current.message, told, numbers: late.map(\.recipient.number), "delayed \(count)") { [inbox] error in
-            inbox.post(error.map { .report(.failed($0)) } ?? .warned(id, count: count))
+            inbox.post(.warned(id, count: count, error))
         }
+    }
+
+    /// The delay DSN is durable, or could not be made so and is sent after the next attempt.
+    func warned(_ id: QueueID, count: Int, _ error: QueueError?) {
+        pendingNotices -= 1
+        if let error { return faults.report(error, log) }
+        do throws(QueueError) { try queue.markWarned(id, count: count) } catch { faults.report(error, log) }
     }
 
     /// Members of an alias that can't be delivered beside others that can: told of at once, by the alias's address.
@@ -48,10 +56,9 @@ extension Runner {
                 originalRecipient: recipient.recipient.originalRecipient, action: .failed, status: error.status,
                 reply: error.summary, peerSpoke: false, lastAttempt: clock.now())
         }
-        notify(message, told, numbers: [recipient.number], "alias") { [inbox] error in
-            // The members that can be delivered don't wait for it; a DSN that can't be stored is in the log.
-            if let error { inbox.post(.report(.failed(error))) }
-        }
+        pendingNotices += 1
+        // The members that can be delivered don't wait for it; a DSN that can't be stored is in the log.
+        notify(message, told, numbers: [recipient.number], "alias") { [inbox] error in inbox.post(.told(error)) }
     }
 
     private func notify(

@@ -32,7 +32,9 @@ struct PIDFile {
         defer { try? file.close() }
         var buffer = [UInt8](repeating: 0, count: 16)
         let count = buffer.withUnsafeMutableBytes { bytes in (try? file.read(into: bytes)) ?? 0 }
-        return Int32(String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self))
+        let pid = Int32(String(decoding: buffer.prefix(count).prefix { $0 != 10 }, as: UTF8.self))
+        // A runner that was killed leaves its file; whoever has the lock now is somebody else.
+        return pid.flatMap { $0 > 0 && (kill($0, 0) == 0 || errno == EPERM) ? $0 : nil }
     }
 
     private static func path(_ layout: SpoolLayout) -> String { layout.path(.run) + "/relay.pid" }

@@ -35,7 +35,7 @@ struct RelayProgram {
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
         let runner = Runner(
             queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
-            reload: { [file, log] in Self.reloaded(file, log, agentSocket: configuration.agentSocket) })
+            reload: { [file, log] in Self.reloaded(file, log, first: configuration) })
         signals.forward(to: inbox)
         if !once { log.info("\(Self.banner(layout, queue))") }
         try readiness.ready(status: "running the queue \(layout.root)")
@@ -55,11 +55,14 @@ struct RelayProgram {
     }
 
     /// For SIGHUP: a broken configuration is logged, and the old one stays.
-    /// The agent's socket stays: nobody serves a new one before the next start.
-    private static func reloaded(_ file: String?, _ log: Logger, agentSocket: String) -> Router? {
+    /// The spool stays, and the agent's socket: nobody serves a new one before the next start.
+    private static func reloaded(_ file: String?, _ log: Logger, first: Configuration) -> Router? {
         do {
             var configuration = try Configuration.locate(option: file).configuration
-            configuration.agentSocket = agentSocket
+            if configuration.queueDirectory != first.queueDirectory || configuration.agentSocket != first.agentSocket {
+                log.warning("configuration: queue directory and agent socket stay as they are until the next start")
+            }
+            (configuration.queueDirectory, configuration.agentSocket) = (first.queueDirectory, first.agentSocket)
             let router = try router(configuration, log)
             log.info("configuration: taken up")
             return router

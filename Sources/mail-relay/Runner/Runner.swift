@@ -19,10 +19,12 @@ final class Runner {
 
     /// After SIGTERM, transactions under way get so long to end (milliseconds): less than mail-supervise waits.
     static let stopLimit: Int64 = 20_000
+    /// And sessions without one so long to hear QUIT.
+    static let quitLimit: Int64 = 1000
 
     let queue: Queue
     let inbox: RunnerInbox
-    let carrier: Carrier
+    private(set) var carrier: Carrier
     let hostname: String
     let log: Logger
     let clock = SystemClock()
@@ -33,6 +35,8 @@ final class Runner {
     var faults = FaultLog()
     private let once: Bool
     private let reload: () -> Router?
+    /// DSNs on their way into the spool that no message in flight waits for.
+    var pendingNotices = 0
     /// When to end at the latest; nil while nobody asked.
     private var stopBy: Int64?
     private var lastCollect: Int64 = 0
@@ -62,13 +66,13 @@ final class Runner {
             for event in inbox.take(within: waitLimit) { handle(event) }
             closeIdle()
         }
-        closeIdle(all: true)
+        takeLeave()
         queue.close()
     }
 
     private var isDone: Bool {
-        if let stopBy { return progress.isEmpty || clock.monotonic() >= stopBy }
-        guard once, progress.isEmpty, !queue.isCollecting else { return false }
+        if let stopBy { return progress.isEmpty && pendingNotices == 0 || clock.monotonic() >= stopBy }
+        guard once, progress.isEmpty, pendingNotices == 0, !queue.isCollecting else { return false }
         collect()
         guard !queue.isCollecting else { return false }
         return queue.nextDue.map { $0 > clock.monotonic() } ?? true
@@ -100,17 +104,29 @@ final class Runner {
         case .wake: wantsCollect = true
         case .ended(let result): take(result)
         case .notified(let id, let error): notified(id, error)
-        case .warned(let id, let count):
-            do throws(QueueError) { try queue.markWarned(id, count: count) } catch { faults.report(error, log) }
+        case .warned(let id, let count, let error): warned(id, count: count, error)
+        case .told(let error):
+            pendingNotices -= 1
+            if let error { faults.report(error, log) }
         case .order(let order, let answer): carryOut(order, answer)
         case .report(let report): tell(report)
-        case .reload:
-            guard let router = reload() else { return }
-            planner = RoutePlanner(router: router)
-            schedule = RetrySchedule(router.configuration)
-            queue.follow(schedule)
-        case .stop: stopBy = stopBy ?? clock.monotonic() + Self.stopLimit
+        case .reload: if let router = reload() { takeUp(router) }
+        case .stop: stop()
         }
+    }
+
+    private func takeUp(_ router: Router) {
+        let old = planner.router.configuration
+        planner = RoutePlanner(router: router)
+        schedule = RetrySchedule(router.configuration)
+        queue.follow(schedule)
+        carrier.follow(router.configuration, instead: old)
+    }
+
+    private func stop() {
+        guard stopBy == nil else { return }
+        stopBy = clock.monotonic() + Self.stopLimit
+        log.info("queue: stopping, deliveries under way: \(progress.count)")
     }
 
     private func startDue() {
@@ -131,11 +147,24 @@ final class Runner {
         }
     }
 
-    private func closeIdle(all: Bool = false) {
+    private func closeIdle() {
         let now = clock.monotonic()
-        guard all || destinations.idleCount > 0 && now - lastSweep >= Destinations.idleLimit / 2 else { return }
+        guard destinations.idleCount > 0, now - lastSweep >= Destinations.idleLimit / 2 else { return }
         lastSweep = now
-        for open in destinations.closeIdle(now: now, all: all) { close(open) }
+        for open in destinations.closeIdle(now: now) { close(open) }
+    }
+
+    /// At the end: says QUIT to all, and waits a moment for it to be heard.
+    private func takeLeave() {
+        let open = destinations.closeIdle(now: clock.monotonic(), all: true)
+        let left = Monitor(open.count)
+        for open in open {
+            Task {
+                await open.connection.quit()
+                left.update { $0 -= 1 }
+            }
+        }
+        left.wait(limit: Self.quitLimit) { $0 == 0 ? () : nil }
     }
 
     func close(_ open: OpenConnection) {

@@ -11,8 +11,10 @@ enum RunnerEvent: Sendable {
     case ended(JobResult)
     /// A DSN is durable (or not): its message's failures may be recorded.
     case notified(QueueID, QueueError?)
-    /// A delay DSN is durable: so many were sent about the message.
-    case warned(QueueID, count: Int)
+    /// A delay DSN is durable (or not): so many were sent about the message.
+    case warned(QueueID, count: Int, QueueError?)
+    /// A DSN about an alias's members is durable, or not.
+    case told(QueueError?)
     case order(QueueOrder, @Sendable (Result<OrderResult, QueueError>) -> Void)
     case report(QueueReport)
     case reload
