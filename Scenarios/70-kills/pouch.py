@@ -3,11 +3,15 @@ import asyncio
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+
+import sink
 
 HERE = pathlib.Path(__file__).parent
 # A debug build on a busy machine is ready within a second.
@@ -27,7 +31,6 @@ class Failure(Exception):
 
 
 def free_ports(count):
-    import socket
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [s.getsockname()[1] for s in sockets]
     for s in sockets:
@@ -146,26 +149,116 @@ class Program:
             raise Failure(f"{self.name} ended with status {status} after SIGTERM")
 
 
+class Supervisor(Program):
+    """mail-supervise, with the three below it."""
+
+    def __init__(self, bench):
+        super().__init__(bench, "mail-supervise", "mail-supervise", "-C", bench.conf)
+
+    def children(self):
+        """Their pids by name."""
+        found = {}
+        for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # Gone meanwhile.
+            name = pathlib.Path(words[0].decode()).name
+            found["agent" if b"--agent" in words else name] = int(pid)
+        return found
+
+    async def kill_child(self, name):
+        """Until another one is there in its place."""
+        before = self.children()[name]
+        os.kill(before, signal.SIGKILL)
+        await self.until(lambda: self.children().get(name, before) != before, f"{name} is not started again")
+        if name == "mail-listen":
+            await self.until(lambda: self.bench.answers(self.bench.port), "the port does not answer")
+
+    async def kill(self):
+        """With nobody left behind, and started again as soon as the port is free."""
+        orphans = self.children().values()
+        await super().kill()
+        await self.until(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in orphans),
+                         "a program outlives mail-supervise")
+
+    async def until(self, condition, sentence):
+        end = time.monotonic() + READY_LIMIT
+        while not condition():
+            if time.monotonic() > end:
+                raise Failure(f"{sentence} within {READY_LIMIT} s")
+            await asyncio.sleep(0.02)
+
+
+class Arrivals:
+    """What has come to its end: at the sink, and in the Maildir."""
+
+    def __init__(self, record, maildir):
+        self.record, self.maildir = record, maildir
+        # Time on the monotonic clock, what, token, recipient.
+        self.all = []
+        self.keys = set()
+        self._offset = 0
+        self._seen = set()
+        self._epoch = time.time() - time.monotonic()
+
+    def look(self):
+        """Takes what is new."""
+        with open(self.record, "rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        data = data[:data.rfind(b"\n") + 1]
+        self._offset += len(data)
+        fresh = [line.split(" ") for line in data.decode().splitlines()]
+        fresh += [self.delivered(path) for path in self.unseen()]
+        for when, what, token, recipient in fresh:
+            self.all.append((float(when), what, token, recipient))
+            self.keys.add((token, recipient))
+
+    def unseen(self):
+        folder = self.maildir / "new"
+        names = set(os.listdir(folder)) - self._seen if folder.exists() else set()
+        self._seen |= names
+        return [folder / name for name in names]
+
+    def delivered(self, path):
+        content = path.read_bytes().replace(b"\n", b"\r\n")
+        recipient = re.search(rb"^Delivered-To: ([^\r]+)\r$", content, re.M).group(1).decode()
+        # A rename changes this time and nothing else does.
+        when = path.stat().st_ctime - self._epoch
+        return sink.line_for(when, recipient, content).split(" ")
+
+
 class Bench:
     """A spool with all that works on it."""
 
     def __init__(self, work, seed):
         self.work, self.spool, self.conf = work, work / "spool", str(work / "pouch.conf")
         self.port, self.sink_port = free_ports(2)
-        self.record_path = work / "record"
-        self.record_path.touch()
-        self.maildir = work / "Maildir"
         self.load = None
-        self._arrived, self._offset = set(), 0
-        self.configure()
-        self.programs = {
-            "sink": Program(self, "sink", sys.executable, str(HERE / "sink.py"), str(self.sink_port),
-                            str(self.record_path), str(seed), tells_ready=False),
+        record = work / "record"
+        record.touch()
+        self.arrivals = Arrivals(record, work / "Maildir")
+        self.configure(self.deliverer())
+        self.sink = Program(self, "sink", sys.executable, str(HERE / "sink.py"), str(self.sink_port), str(record),
+                            str(seed), tells_ready=False)
+        self.singles = {
+            "agent": Program(self, "agent", "mail-relay", "--agent", "-C", self.conf),
             "mail-relay": Program(self, "mail-relay", "mail-relay", "-C", self.conf),
             "mail-listen": Program(self, "mail-listen", "mail-listen", "-C", self.conf),
         }
+        self.supervisor = Supervisor(self)
 
-    def configure(self):
+    def deliverer(self):
+        """Nothing is delivered as root."""
+        (self.work / "Maildir").mkdir(mode=0o700)
+        if os.geteuid() != 0:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        account = pwd.getpwnam("nobody")
+        os.chown(self.work / "Maildir", account.pw_uid, account.pw_gid)
+        return "nobody"
+
+    def configure(self, user):
         pathlib.Path(self.conf).write_text(f"""\
 queue directory "{self.spool}"
 queue ttl 1d
@@ -176,44 +269,37 @@ supervise user none
 smtp limit max-mails 1000
 listen on 127.0.0.1 port {self.port} hostname kills.example
 action "out" relay host "smtp://127.0.0.1:{self.sink_port}"
+action "here" maildir "{self.work}/Maildir" user "{user}"
+match from any for domain "local.example" action "here"
 match from any for any action "out"
 """)
         subprocess.run(["mail-queue", "-C", self.conf, "init", "--quiet"], check=True)
 
     def domains(self, chance):
         """Of the recipients of a message."""
-        return ["sink.example"] * chance.choices([1, 2, 5], [6, 2, 1])[0]
+        return chance.choices(["sink.example", "local.example"], [3, 2], k=chance.choices([1, 2, 5], [6, 2, 1])[0])
 
     async def start(self):
-        for program in self.programs.values():
+        await self.sink.start()
+        for program in self.singles.values():
             await program.start()
 
+    async def change_to_supervisor(self):
+        for name in ("mail-listen", "mail-relay", "agent"):
+            await self.singles[name].stop()
+        await self.supervisor.start()
+
     def answers(self, port):
-        import socket
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return True
         except OSError:
             return False
 
-    def lines(self, data):
-        for line in data.decode().splitlines():
-            when, what, token, recipient = line.split(" ")
-            yield float(when), what, token, recipient
-
-    def record(self):
-        """All arrivals: time, what, token, recipient."""
-        return list(self.lines(self.record_path.read_bytes()))
-
     def undelivered(self):
         """Promised and not yet arrived."""
-        with open(self.record_path, "rb") as file:
-            file.seek(self._offset)
-            data = file.read()
-        data = data[:data.rfind(b"\n") + 1]
-        self._offset += len(data)
-        self._arrived.update((token, recipient) for _, _, token, recipient in self.lines(data))
-        return [key for key in self.load.promised if key not in self._arrived]
+        self.arrivals.look()
+        return [key for key in self.load.promised if key not in self.arrivals.keys]
 
     def listing(self):
         found = subprocess.run(["mail-queue", "-C", self.conf, "list", "--json"], capture_output=True, check=False)
@@ -222,20 +308,18 @@ match from any for any action "out"
         return [json.loads(line) for line in found.stdout.splitlines()]
 
     async def drain(self):
-        """Until the queue is empty; then all stop in order, and what was still closed at the end goes out too."""
+        """Until the queue is empty; then all stop in order, and nothing is left for another run."""
         end = time.monotonic() + DRAIN_LIMIT
         while left := self.listing():
             if time.monotonic() > end:
                 raise Failure(f"{len(left)} messages are left after {DRAIN_LIMIT} s; the first is {left[0]}")
             await asyncio.sleep(0.1)
-        for name in ("mail-listen", "mail-relay"):
-            await self.programs[name].stop()
+        await self.supervisor.stop(limit=100)
         once = subprocess.run(["mail-relay", "--once", "-C", self.conf], capture_output=True, check=False)
         if once.returncode != 0:
             raise Failure(f"mail-relay --once ended with {once.returncode}: {once.stderr.decode()}")
-        for program in self.programs.values():
-            if program.process.returncode is None:
-                await program.kill()
+        await self.sink.kill()
+        self.arrivals.look()
 
     def remains(self):
         """What should not be in the spool any more."""

@@ -26,16 +26,20 @@ def body_digest(content):
     return hashlib.sha256(content.partition(b"\r\n\r\n")[2]).hexdigest()
 
 
+def line_for(when, recipient, content):
+    found = TOKEN.search(content)
+    token = found.group(1).decode() if found else "none"
+    whole = found is not None and found.group(2).decode() == body_digest(content)
+    return f"{when:.6f} {'delivered' if whole else 'damaged'} {token} {recipient}"
+
+
 def lines_for(reverse_path, recipients, content):
     now = time.monotonic()
     if reverse_path == "":
         # One line a failed recipient, whoever the DSN goes to.
         return [f"{now:.6f} returned {token.decode()} no.{token.decode()}{rest.decode()}"
                 for token, rest in FAILED.findall(content)]
-    found = TOKEN.search(content)
-    token = found.group(1).decode() if found else "none"
-    whole = found is not None and found.group(2).decode() == body_digest(content)
-    return [f"{now:.6f} {'delivered' if whole else 'damaged'} {token} {r}" for r in recipients]
+    return [line_for(now, recipient, content) for recipient in recipients]
 
 
 class Session:
