@@ -7,6 +7,7 @@ public struct Router: Sendable {
     public let tables: TableSet
     /// The machine's names, for `for local`; `localhost` always is one.
     public let localNames: [String]
+    private let matcher: RuleMatcher<TableSet>
     private let readInclude: @Sendable (String) throws(UnreadableFile) -> String
 
     /// - Parameter readInclude: gives the text of an `:include:` file.
@@ -15,12 +16,13 @@ public struct Router: Sendable {
         readInclude: @escaping @Sendable (String) throws(UnreadableFile) -> String = IncludeFile.read
     ) {
         (self.configuration, self.tables, self.localNames) = (configuration, tables, localNames)
+        matcher = RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables)
         self.readInclude = readInclude
     }
 
     /// The first rule that holds for one recipient.
     public func match(_ facts: MatchFacts) -> MatchOutcome {
-        RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables).firstMatch(facts)
+        matcher.firstMatch(facts)
     }
 
     /// The tree of the facts' recipient, its rule included. Addresses that aliases give are matched again, as from here.
