@@ -26,7 +26,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) mandoc strace swaks python3 python3-aiosmtpd 
 all: build
 
 build: toolchain build-packages
-	$(SWIFT) build -c release --static-swift-stdlib $(foreach p,$(PROGRAMS),--product $(p))
+	$(SWIFT) build -c release --static-swift-stdlib
 
 debug: toolchain build-packages
 	$(SWIFT) build --build-tests

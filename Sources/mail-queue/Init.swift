@@ -35,7 +35,12 @@ struct Init: ParsableCommand {
         let configuration = try common.loadConfiguration()
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let owners = try SpoolAccounts.owners(of: layout, configuration.superviseUsers)
-        let lacking = try faults(layout, owners).filter { $0.kind == .missing }
+        let found = try faults(layout, owners)
+        // A spool of a newer Pouch, or a damaged one, is not ours to add to. One without spool.meta gets it.
+        if !found.contains(where: { [layout.root, layout.meta].contains($0.path) }) {
+            _ = try queueCall { () throws(QueueError) in try SpoolMeta.read(layout) }
+        }
+        let lacking = found.filter { $0.kind == .missing }
         if checkOnly { try foretell(layout, lacking) } else { try create(layout, owners, lacking) }
         let isHealthy = try look(over: layout, owners)
         try writeSubmitFile(configuration)
@@ -82,6 +87,7 @@ struct Init: ParsableCommand {
     /// What `create` would do, as far as that can be known without doing it.
     private func foretell(_ layout: SpoolLayout, _ lacking: [SpoolFault]) throws {
         guard lacking.contains(where: { $0.path == layout.root }) else {
+            guard lacking.isEmpty || access(layout.root, W_OK | X_OK) == 0 else { throw Self.forbidden(layout) }
             try say("the spool \(layout.root) exists already")
             for fault in lacking { try say("would make \(fault.path), which is missing") }
             return

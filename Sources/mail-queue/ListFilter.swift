@@ -22,6 +22,8 @@ struct ListFilter: ParsableArguments {
     @Option(help: ArgumentHelp("Messages that arrived this long ago or before: 30m, 2d12h.", valueName: "age"))
     var older: Age?
 
+    var isGiven: Bool { from != nil || to != nil || domain != nil || state != nil || older != nil }
+
     func validate() throws {
         if let domain, !Mailbox.isDomain(domain) { throw ValidationError("\"\(domain)\" is no domain.") }
     }

@@ -66,9 +66,14 @@ struct OrderArguments: ParsableArguments {
     @Flag(help: "One JSON object a line.")
     var json = false
 
+    @OptionGroup(title: "Instead of queue IDs") var filter: ListFilter
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        if filter.isGiven, all || !ids.isEmpty {
+            throw ValidationError("Name queue IDs, or describe messages by options, not both.")
+        }
         if all, !ids.isEmpty { throw ValidationError("Name queue IDs or give --all, not both.") }
         if ids.contains("-"), ids.count > 1 { throw ValidationError("Name queue IDs or give -, not both.") }
     }
@@ -80,9 +85,10 @@ struct OrderArguments: ParsableArguments {
         try OrderRun(order: order, json: json, spool: common.openSpool()).run()
     }
 
-    /// Nil when standard input names nothing: then there is nothing to do, and certainly not to all.
+    /// Nil when standard input or the options name nothing: then there is nothing to do, and certainly not to all.
     private func scope(isAllByDefault: Bool) throws -> QueueOrder.Scope? {
         if all { return .all }
+        if filter.isGiven { return try described() }
         if ids == ["-"] {
             let read = try StandardInputIDs.read()
             return read.isEmpty ? nil : .messages(read)
@@ -92,5 +98,15 @@ struct OrderArguments: ParsableArguments {
             throw CommandFailure(.usage, "no message is named. Give queue IDs, - for standard input, or --all.")
         }
         return .all
+    }
+
+    /// The messages that the options describe, as the queue stands now.
+    private func described() throws -> QueueOrder.Scope? {
+        let snapshot = try common.openSpool().snapshot(prefix: nil)
+        let now = SystemClock().now()
+        let found = snapshot.messages.filter { filter.matches($0, now: now) }.map(\.id.description)
+        guard found.isEmpty else { return .messages(found) }
+        Diagnostic.print("no message in the queue is like that; nothing was changed.")
+        return nil
     }
 }

@@ -41,13 +41,14 @@ struct Check {
         return places
     }
 
-    private func user(of role: ServiceRole, _ users: ServiceUsers) -> String {
-        let account: Account? =
+    private func user(of role: ServiceRole, _ users: ServiceUsers) throws(CommandFailure) -> String {
+        var account: Account? =
             switch role {
             case .agent: nil
             case .relay: users.relay
             case .listener: users.listener
             }
+        if account == nil { account = try Accounts.user(id: geteuid()) }
         return account?.name ?? "uid \(geteuid())"
     }
 

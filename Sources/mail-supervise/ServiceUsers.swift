@@ -11,21 +11,13 @@ struct ServiceUsers {
     /// The group of operators and of the queue's directories; nil when no user changes.
     var group: AccountGroup?
 
-    static let groupName = "pouch"
     static let none = ServiceUsers()
 
     /// Looks them up when there is a choice: as root, without `supervise user none`.
     static func resolve(_ wanted: Configuration.SuperviseUsers) throws(CommandFailure) -> ServiceUsers {
         guard geteuid() == 0, case .accounts(let listenerName, let relayName) = wanted else { return .none }
-        let listener = try Accounts.user(named: listenerName)
-        let relay = try Accounts.user(named: relayName)
-        let group = try Accounts.group(named: groupName)
-        guard let listener, let relay, let group else {
-            throw missing(
-                users: [(listenerName, listener), (relayName, relay)].filter { $0.1 == nil }.map(\.0),
-                group: group == nil, listenerName, relayName)
-        }
-        let users = ServiceUsers(listener: listener, relay: relay, group: group)
+        let accounts = try ServiceAccounts.find(listener: listenerName, relay: relayName, to: "start")
+        let users = ServiceUsers(listener: accounts.listener, relay: accounts.relay, group: accounts.group)
         try users.verify()
         return users
     }
@@ -53,26 +45,5 @@ struct ServiceUsers {
                 "cannot run mail-listen as \(listener.name): its group is \(group.name), which reads the queue. "
                     + "Give it a group of its own.")
         }
-    }
-
-    private static func missing(
-        users: [String], group: Bool, _ listenerName: String, _ relayName: String
-    ) -> CommandFailure {
-        var lacking = users.map { "user \($0)" }
-        var cures: [String] = []
-        if group {
-            lacking.append("group \(groupName)")
-            cures.append("groupadd --system \(groupName)")
-        }
-        let options = "--system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin"
-        for user in users {
-            let groups = user == relayName && user != listenerName ? " --groups \(groupName)" : ""
-            cures.append("useradd \(options)\(groups) \(user)")
-        }
-        return CommandFailure(
-            .configuration,
-            "cannot start as root: there is no \(lacking.joined(separator: " and no ")). Make them with "
-                + "\"\(cures.joined(separator: "; "))\", or with systemd-sysusers and sysusers.d/pouch.conf, "
-                + "or write \"supervise user none\".")
     }
 }

@@ -56,12 +56,26 @@ final class Services: SupervisionDelegate {
         do throws(ConfigurationError) { fresh = try Preparation.loadConfiguration(file) } catch {
             throw CommandFailure(.configuration, error.lines.first ?? "cannot read the configuration.")
         }
-        let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
-        try listeners.update(to: fresh)
-        if fresh.queueDirectory != configuration.queueDirectory || fresh.agentSocket != configuration.agentSocket {
-            log.warning("a new queue directory or agent socket counts from the next start of mail-supervise on")
+        // The queue runner cannot change its spool under way, and a listener that stores elsewhere would take mail that
+        // nobody delivers.
+        guard fresh.queueDirectory == configuration.queueDirectory, fresh.agentSocket == configuration.agentSocket
+        else {
+            throw CommandFailure(
+                .configuration,
+                "\(EscapedText.plain(fresh.path ?? "the configuration")) names another queue directory or agent socket, "
+                    + "which needs a restart.")
         }
+        let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
+        try prepareSpool(fresh)
+        try listeners.update(to: fresh)
         (configuration, users) = (fresh, freshUsers)
+    }
+
+    /// submit.conf follows the configuration. What is wrong with the spool stands in the log already.
+    private func prepareSpool(_ fresh: Configuration) throws(CommandFailure) {
+        do { try Preparation.prepareSpool(fresh) } catch let failure as CommandFailure { throw failure } catch {
+            throw CommandFailure(.configuration, "mail-queue init failed; its own message says why.")
+        }
     }
 
     func becameReady() {

@@ -13,15 +13,18 @@ final class TemporarySpool: Sendable {
         let path = "/tmp/pouch-test.\(QueueID.make(SystemClock()))"
         guard mkdir(path, 0o755) == 0 else { throw QueueError(.system, "make a temporary folder") }
         layout = SpoolLayout(root: "\(path)/spool")
-        try layout.create(owners: .caller)
+        // Nothing of a test need reach the disk.
+        try layout.create(owners: .caller, syscalls: FaultySyscalls())
     }
 
-    deinit {
-        let parent = layout.root.dropLast("/spool".count)
-        var pid = pid_t()
-        let words: [UnsafeMutablePointer<CChar>?] = [strdup("rm"), strdup("-rf"), strdup(String(parent)), nil]
-        if posix_spawn(&pid, "/bin/rm", nil, nil, words, nil) == 0 { waitpid(pid, nil, 0) }
-        words.forEach { free($0) }
+    deinit { Self.removeTree(String(layout.root.dropLast("/spool".count))) }
+
+    /// Not by another process: while it starts it would hold copies of all descriptors, locks included.
+    private static func removeTree(_ path: String) {
+        if let directory = try? Directory(path, syscalls: LibC()) {
+            for name in (try? directory.names()) ?? [] { removeTree("\(path)/\(name)") }
+        }
+        _ = remove(path)
     }
 
     func directory(_ place: SpoolLayout.Place) throws -> Directory {

@@ -99,15 +99,16 @@ import Testing
         try first.append(bytes)
         try first.commit()
         #expect(try store.open(first.name)?.size() == Spares.segmentSize)
-        let name = first.name
-        try store.retire(name)
-        #expect(try spool.names(.queue).map { $0.prefix(6) } == ["spare."])
         // The old writer still holds the lock: the spare is left alone, and a new file is made.
+        try store.directory.rename(first.name.description, to: store.directory, "spare.1")
         let other = try store.create(role: .runner, run: .random(16), number: 1)
         #expect(try spool.names(.queue).count == 2)
         try other.close()
-        try first.close()
+        try spool.directory(.queue).rename("spare.1", to: store.directory, first.name.description)
+        let name = first.name
         _ = consume first
+        try store.retire(name)
+        #expect(try spool.names(.queue).filter { $0.hasPrefix("spare.") }.count == 1)
         let again = try store.create(role: .runner, run: .random(16), number: 2)
         let file = try #require(try store.open(again.name))
         let scan = try SegmentReader(file).scan(from: 1024, limit: try file.size(), verifyingContent: true)

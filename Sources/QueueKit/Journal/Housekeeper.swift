@@ -5,6 +5,9 @@
 // segments handed over before the round began (renamed or unlinked, directory synced), and only then remove their
 // journals. So no segment goes before every mark written earlier is durable, and none while the drop it was copied
 // from could come back.
+//
+// A journal whose sync failed is never synced again: until another one replaced it, no barrier succeeds and no segment
+// goes. A directory whose sync failed is synced again in the next round.
 
 import MailModel
 
@@ -20,6 +23,10 @@ final class Housekeeper: Sendable {
         var directories: [String: Directory] = [:]
         var retirements: [Retirement] = []
         var barriers: [@Sendable (QueueError?) -> Void] = []
+        /// Journals whose sync failed, until they are replaced.
+        var broken: [String: QueueError] = [:]
+        /// Directories whose sync failed; the next round begins with them.
+        var owed: [String: (directory: Directory, error: QueueError)] = [:]
         var stopping = false
         var isEmpty: Bool {
             journals.isEmpty && directories.isEmpty && retirements.isEmpty && barriers.isEmpty
@@ -48,10 +55,16 @@ final class Housekeeper: Sendable {
         }
     }
 
-    func mark(_ journal: JournalWriter) throws(QueueError) {
-        let file = try journal.file()
-        let frames = journal.frames
-        state.update { $0.journals[journal.name] = (file, frames) }
+    func mark(journal name: String, _ file: OpenFile, frames: UInt64) {
+        state.update { $0.journals[name] = (file, frames) }
+    }
+
+    /// Another file has the journal's name now, and is durable.
+    func replaced(_ journal: String) {
+        state.update {
+            $0.broken[journal] = nil
+            $0.journals[journal] = nil
+        }
     }
 
     func mark(_ directory: Directory) { state.update { $0.directories[directory.path] = directory } }
@@ -64,9 +77,10 @@ final class Housekeeper: Sendable {
     private func next() -> State? {
         let round: State?? = state.wait { state in
             guard state.isEmpty else {
-                let taken = state
+                var taken = state
+                taken.directories.merge(state.owed.mapValues(\.directory)) { new, _ in new }
                 state = State()
-                state.stopping = taken.stopping
+                (state.stopping, state.broken) = (taken.stopping, taken.broken)
                 return .some(taken)
             }
             return state.stopping ? .some(nil) : nil
@@ -75,35 +89,44 @@ final class Housekeeper: Sendable {
     }
 
     private func work(_ round: State) {
-        var failure: QueueError?
-        for (name, journal) in round.journals {
-            do throws(QueueError) {
-                try journal.file.syncData()
-                tell(.synced(journal: name, frames: journal.frames))
-            } catch {
-                failure = error
-                tell(.failed(journal: name, error))
-            }
-        }
-        for directory in round.directories.values {
-            do throws(QueueError) {
-                try directory.sync()
-            } catch {
-                failure = error
-                tell(.failed(journal: nil, error))
-            }
-        }
+        for (name, journal) in round.journals where round.broken[name] == nil { sync(name, journal) }
+        for directory in round.directories.values { sync(directory) }
+        let failure = state.access { $0.broken.values.first ?? $0.owed.values.first?.error }
         for barrier in round.barriers { barrier(failure) }
         for retirement in round.retirements {
             do throws(QueueError) {
-                // With anything unsynced nothing is freed; the runner finds the segment again and tries once more.
+                // With anything unsynced nothing is freed; the runner hands the segment over once more.
                 if let failure { throw failure }
-                try retirement.store.retire(retirement.segment)
-                if retirement.hasJournal { try journalDirectory.unlink(retirement.segment.journal) }
+                try free(retirement)
                 tell(.retired(retirement.segment, nil))
             } catch {
                 tell(.retired(retirement.segment, error))
             }
+        }
+    }
+
+    private func sync(_ name: String, _ journal: (file: OpenFile, frames: UInt64)) {
+        do throws(QueueError) {
+            try journal.file.syncData()
+            tell(.synced(journal: name, frames: journal.frames))
+        } catch {
+            state.access { $0.broken[name] = error }
+            tell(.failed(journal: name, error))
+        }
+    }
+
+    private func sync(_ directory: Directory) {
+        do throws(QueueError) {
+            try directory.sync()
+        } catch {
+            state.access { $0.owed[directory.path] = (directory, error) }
+            tell(.failed(journal: nil, error))
+        }
+    }
+
+    private func free(_ retirement: Retirement) throws(QueueError) {
+        try retirement.store.retire(retirement.segment) { () throws(QueueError) in
+            if retirement.hasJournal { try journalDirectory.unlink(retirement.segment.journal) }
         }
     }
 }

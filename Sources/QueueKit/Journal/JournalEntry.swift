@@ -22,6 +22,10 @@ enum JournalEntry: Hashable, Sendable {
     /// So many delay DSNs were sent about the message.
     case warned(message: Int64, count: UInt32)
 
+    /// Octets kept of an attempt's texts: all together fit the room reserved for a result (Queue.resultSpace).
+    static let replyLimit = 1000
+    static let nameLimit = 300
+
     private enum Tag: UInt8 {
         case index = 1, attempt, scheduled, expanded, held, released, removed, quarantined, warned
     }
@@ -61,7 +65,8 @@ enum JournalEntry: Hashable, Sendable {
         out.appendInteger(UInt16(attempt.status.subject))
         out.appendInteger(UInt16(attempt.status.detail))
         var texts = FieldWriter()
-        for text in [attempt.reply, attempt.relay, attempt.source] { texts.field(1, text) }
+        texts.field(1, attempt.reply.utf8.prefix(replyLimit))
+        for text in [attempt.relay, attempt.source] { texts.field(1, text.utf8.prefix(nameLimit)) }
         return out + texts.bytes
     }
 

@@ -89,6 +89,8 @@ enum JournalFormat {
         var header: Header
         var frameEntries: [(number: UInt64, entries: [JournalEntry])]
         var end: Int64
+        /// A whole frame stands behind the end: what lies between is no torn tail but damage (or was never synced).
+        var isInterrupted = false
 
         var frames: UInt64 { UInt64(frameEntries.count) }
         var entries: [JournalEntry] { frameEntries.flatMap(\.entries) }
@@ -102,7 +104,34 @@ enum JournalFormat {
             result.frameEntries.append((result.frames, entries))
             result.end += Int64(length)
         }
+        result.isInterrupted = hasFrame(after: result, in: bytes)
         return result
+    }
+
+    private static func hasFrame(after contents: Contents, in bytes: [UInt8]) -> Bool {
+        var position = Int(contents.end) + 8
+        while position < bytes.count {
+            let rest = bytes[position...]
+            // Most of what lies behind the end is reserved room: zeros.
+            if rest.first == UInt8(truncatingIfNeeded: frameMagic), let number: UInt64 = rest.integer(at: 16),
+                number > contents.frames, readFrame(rest, number: number, id: contents.header.id) != nil
+            {
+                return true
+            }
+            position += 8
+        }
+        return false
+    }
+
+    /// Whether the file never got its header: its name became durable, its bytes did not.
+    static func isUnwritten(_ bytes: [UInt8]) -> Bool { bytes.prefix(headerLength).allSatisfy { $0 == 0 } }
+
+    /// Whether a whole header says what this program doesn't know: a newer version, sealing.
+    static func isNewer(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count >= headerLength, bytes.prefix(8).elementsEqual(magic),
+            let checksum: UInt32 = bytes.integer(at: 508)
+        else { return false }
+        return Checksum.crc32(Array(bytes.prefix(508))) == checksum && Header(bytes) == nil
     }
 
     private static func readFrame(

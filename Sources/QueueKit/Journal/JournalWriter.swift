@@ -13,6 +13,8 @@ final class JournalWriter {
     /// Room is reserved in steps of this size.
     static let reserveStep: Int64 = 64 << 10
     static let temporarySuffix = ".new"
+    /// No journal of 32,000 messages tried for a week comes near; a file is read whole.
+    static let sizeLimit = Int64(1) << 31
 
     let name: String
     private let directory: Directory
@@ -86,16 +88,26 @@ final class JournalWriter {
     /// Gives back what `reserve` promised.
     func release(_ bytes: Int64) { promised = max(0, promised - bytes) }
 
-    /// Writes entries as one frame. Not durable before the Housekeeper synced.
-    func append(_ entries: [JournalEntry]) throws(QueueError) {
+    /// Writes entries as one frame. Not durable before the Housekeeper synced the file that this returns.
+    ///
+    /// - Throws: QueueError `.refused` for more than a frame can hold: no reader would take it, nor what follows it.
+    @discardableResult
+    func append(_ entries: [JournalEntry]) throws(QueueError) -> OpenFile {
         let frame = JournalFormat.frame(entries, number: frames, id: header.id)
-        try file().write(frame, at: end)
+        guard frame.count <= JournalFormat.frameHeaderLength + JournalFormat.payloadLimit else {
+            throw QueueError(
+                .refused, "write \(directory.path)/\(name)", explanation: "these are too many words for one entry.")
+        }
+        let file = try file()
+        try file.write(frame, at: end)
         end += Int64(frame.count)
         frames += 1
         allocated = max(allocated, end)
+        return file
     }
 
-    /// A new journal with the whole state, durable, in place of the old one.
+    /// A new journal with the whole state in place of the old one. Its content is durable; its name is with the next
+    /// sync of the directory.
     static func replacing(
         _ name: String, with entries: [JournalEntry], in directory: Directory, segmentStamp: UInt64,
         clock: any TimeSource
@@ -103,18 +115,52 @@ final class JournalWriter {
         let temporary = name + temporarySuffix
         try directory.unlink(temporary)
         let new = try JournalWriter(creating: temporary, in: directory, segmentStamp: segmentStamp, clock: clock)
-        try new.append(entries)
+        try new.appendAll(entries[...])
         try new.file().sync()
         try directory.replace(name, with: temporary)
-        try directory.sync()
         return JournalWriter(new, name: name)
     }
 
+    /// Writes entries as many frames as they need.
+    private func appendAll(_ entries: ArraySlice<JournalEntry>) throws(QueueError) {
+        let step = 512
+        for start in stride(from: entries.startIndex, to: entries.endIndex, by: step) {
+            let part = Array(entries[start..<min(start + step, entries.endIndex)])
+            do throws(QueueError) {
+                try append(part)
+            } catch {
+                guard error.kind == .refused, part.count > 1 else { throw error }
+                for entry in part { try append([entry]) }
+            }
+        }
+    }
+
     /// The whole file, read; nil when there is none. The inner nil: its header is broken.
+    ///
+    /// - Throws: QueueError `.newerFormat` for a journal that this program must leave alone.
     static func read(_ name: String, in directory: Directory) throws(QueueError) -> JournalFormat.Contents?? {
+        guard let bytes = try content(name, in: directory) else { return nil }
+        if let contents = JournalFormat.read(bytes) { return .some(contents) }
+        guard !JournalFormat.isNewer(bytes) else {
+            throw QueueError(
+                .newerFormat, "read \(directory.path)/\(name)",
+                explanation: "it was written by a newer Pouch. Install that again; its messages wait.")
+        }
+        return .some(nil)
+    }
+
+    /// Whether the file's name was durable before its header was: it never said anything.
+    static func isUnwritten(_ name: String, in directory: Directory) throws(QueueError) -> Bool {
+        try content(name, in: directory).map(JournalFormat.isUnwritten) ?? false
+    }
+
+    private static func content(_ name: String, in directory: Directory) throws(QueueError) -> [UInt8]? {
         guard let file = try directory.openIfThere(name, flags: O_RDONLY) else { return nil }
         let size = try file.size()
-        guard size <= Int64(1) << 31 else { return .some(nil) }
-        return .some(JournalFormat.read(try file.read(Int(size), at: 0)))
+        guard size <= sizeLimit else {
+            throw QueueError(
+                .corrupt, "read \(file.path)", explanation: "it has \(size) octets, more than a journal ever has.")
+        }
+        return try file.read(Int(size), at: 0)
     }
 }

@@ -10,10 +10,19 @@ struct DropCopy: @unchecked Sendable {
     let message: StoredMessage
     let stored: StoredEnvelope
 
-    /// - Parameter done: told from another thread, after the drop's name is gone, or why it is not.
+    enum End: Sendable {
+        /// Nothing was stored; the drop is where it was.
+        case failed(QueueError)
+        /// The copy is durable, but the drop may still be there, or come back.
+        case stored(QueueError)
+        /// The copy is durable, and the drop is gone for good.
+        case gone
+    }
+
+    /// - Parameter done: told from another thread.
     func run(
         into intake: Intake, _ directory: Directory, _ housekeeper: Housekeeper,
-        done: @escaping @Sendable (QueueError?) -> Void
+        done: @escaping @Sendable (End) -> Void
     ) {
         let writable = Monitor(true)
         let copy = intake.begin(stored) { writable.update { $0 = true } }
@@ -29,26 +38,28 @@ struct DropCopy: @unchecked Sendable {
             }
         } catch {
             copy.abort()
-            return done(error)
+            return done(.failed(error))
         }
         copy.commitPlaced { [name] result in
             switch result {
-            case .failure(let error): done(error)
-            case .success: done(Self.remove(name, directory, housekeeper))
+            case .failure(let error): done(.failed(error))
+            case .success: Self.remove(name, directory, housekeeper, done: done)
             }
         }
     }
 
-    private static func remove(
-        _ name: String, _ directory: Directory, _ housekeeper: Housekeeper
-    ) -> QueueError? {
+    /// Removes a drop whose copy is durable, and makes that durable: before, nobody may try the copy, or a crash could
+    /// bring back the drop of a message that was delivered.
+    static func remove(
+        _ name: String, _ directory: Directory, _ housekeeper: Housekeeper, done: @escaping @Sendable (End) -> Void
+    ) {
         do throws(QueueError) {
             try directory.unlink(name)
-            // Before the copy may be freed, the unlink must be durable: the housekeeper keeps that order.
-            housekeeper.mark(directory)
-            return nil
         } catch {
-            return error
+            // A directory: its owner took the drop away and put this there.
+            guard error.cause == .isDirectory else { return done(.stored(error)) }
         }
+        housekeeper.mark(directory)
+        housekeeper.barrier { error in done(error.map(End.stored) ?? .gone) }
     }
 }

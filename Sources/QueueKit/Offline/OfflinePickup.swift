@@ -3,19 +3,19 @@
 //
 // A drop is opened without following links; it must be a regular file with one link, unlocked, of a sane size, and read
 // whole as one message. It is copied into the runner's own segment; only the copy is used, and the owner of the file,
-// not its text, says who submitted. When the copy is durable the drop is unlinked; `offline/` is synced before the copy
-// may be freed. A crash between leaves both: the copy carries the stamp of the drop, which is then just removed.
+// not its text, says who submitted. When the copy is durable the drop is unlinked; the copy is not tried before
+// `offline/` was synced. A crash between leaves both: the copy carries the stamp of the drop, which is then just
+// removed.
 
 import Glibc
 import MailModel
+import SystemPackage
 
 struct OfflinePickup {
     /// What a look at one drop says.
     enum Verdict {
-        /// Still being written, or for another try: leave it.
+        /// Still being written, or gone: leave it.
         case wait
-        /// Gone, or left over by a crash of its writer or of ours: removed.
-        case remove
         /// For the quarantine.
         case refuse(String)
         case accept(SegmentReader, StoredMessage)
@@ -24,17 +24,16 @@ struct OfflinePickup {
     static let suffix = ".drop"
     /// A drop that nobody holds and that is incomplete is left alone for this long (writers without O_TMPFILE).
     static let incompleteSeconds: Int64 = 3600
-    /// Taken in one round, so that a flood of drops leaves room for other work.
-    static let batch = 500
 
     let directory: Directory
     let clock: any TimeSource
     let sizeLimit: Int64
 
-    /// The names of drops, oldest first, at most `batch`, without those in `busy`.
-    func candidates(busy: Set<String>) throws(QueueError) -> [String] {
-        let names = try directory.names().filter { !busy.contains($0) }
-        return Array(names.sorted().prefix(Self.batch))
+    /// Octets of a drop's file: content, its records' headers, an envelope.
+    private var fileLimit: Int64 {
+        let content = min(sizeLimit, 1 << 50)
+        return content + (content / Int64(RecordHeader.contentLimit) + 4) * Int64(RecordHeader.length)
+            + Int64(RecordHeader.payloadLimit) + SegmentHeader.firstRecord
     }
 
     func examine(_ name: String) throws(QueueError) -> Verdict {
@@ -43,8 +42,10 @@ struct OfflinePickup {
             guard let found = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK) else { return .wait }
             file = found
         } catch {
-            // A symbolic link (ELOOP), a socket (ENXIO), a file without any right for us.
-            guard error.cause != .tooManyOpenFiles && error.cause != .tooManyOpenFilesInSystem else { throw error }
+            // A symbolic link, a socket, a file without any right for us. Anything else is no fault of the drop.
+            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .permissionDenied].contains(error.cause) else {
+                throw error
+            }
             return .refuse("It can't be opened as a drop: \(error)")
         }
         let status = try file.status()
@@ -54,7 +55,7 @@ struct OfflinePickup {
             return status.st_nlink == 0 ? .wait : .refuse("It has \(status.st_nlink) links, not one.")
         }
         guard try file.tryLock() else { return .wait }
-        guard Int64(status.st_size) <= sizeLimit + (1 << 20) else {
+        guard Int64(status.st_size) <= fileLimit else {
             return .refuse("It has \(status.st_size) octets; a message may have \(sizeLimit).")
         }
         return try judge(file, status)
@@ -78,13 +79,44 @@ struct OfflinePickup {
             return age < Self.incompleteSeconds && scan.messages.isEmpty
                 ? .wait : .refuse("It does not hold one whole message.")
         }
+        guard message.contentLength <= sizeLimit else {
+            return .refuse("It has \(message.contentLength) octets; a message may have \(sizeLimit).")
+        }
         return .accept(reader, message)
     }
 
-    /// The envelope of the copy: the submitter is the file's owner, whatever the drop says.
-    static func envelope(of message: StoredMessage, _ reader: SegmentReader) throws(QueueError) -> StoredEnvelope {
+    /// The queue ID and the stamp of a drop as far as its envelope goes, to find those that were copied before a crash.
+    /// Nil for what is no drop.
+    func peek(_ name: String) throws(QueueError) -> (id: QueueID, stamp: UInt64)? {
+        guard let file = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK),
+            try file.status().st_mode & S_IFMT == S_IFREG
+        else { return nil }
+        let reader = try SegmentReader(file)
+        guard let message = try reader.message(at: SegmentHeader.firstRecord) else { return nil }
+        return (message.id, reader.header.stamp)
+    }
+
+    /// The envelope of the copy: the submitter is the file's owner, whatever the drop says; it arrived in the past, or
+    /// it would never expire; the rules were not asked yet, so no action was chosen; texts that a DSN repeats are plain.
+    static func envelope(
+        of message: StoredMessage, _ reader: SegmentReader, clock: any TimeSource = SystemClock()
+    ) throws(QueueError) -> StoredEnvelope {
         var envelope = message.envelope
         envelope.origin = .submission(uid: try reader.file.status().st_uid)
+        envelope.arrival = min(max(envelope.arrival, Timestamp(milliseconds: 0)), clock.now())
+        if !isPlain(envelope.envelopeID) { envelope.envelopeID = nil }
+        for index in envelope.recipients.indices {
+            envelope.recipients[index].action = nil
+            if !isPlain(envelope.recipients[index].originalRecipient) {
+                envelope.recipients[index].originalRecipient = nil
+            }
+        }
         return StoredEnvelope(envelope, dropStamp: reader.header.stamp)
+    }
+
+    /// RFC 3461 §4.2, §4.4: at most 500 characters, none of them a control.
+    private static func isPlain(_ text: String?) -> Bool {
+        guard let text = text?.utf8 else { return true }
+        return text.count <= 500 && text.allSatisfy { $0 >= 32 && $0 != 127 }
     }
 }

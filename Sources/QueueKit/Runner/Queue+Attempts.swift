@@ -75,7 +75,11 @@ extension Queue {
 
     private func dropStale() {
         while let first = due.min {
-            if let row = rows[first.id], row.due == first.due, !row.isHeld, !row.inFlight { return }
+            if let row = rows[first.id], row.due == first.due, !row.isHeld, !row.inFlight,
+                !awaitingDrop.contains(first.id)
+            {
+                return
+            }
             due.removeMin()
         }
     }
@@ -107,8 +111,8 @@ extension Queue {
 
     /// Opens a message that `takeDue` gave, with room reserved for the results of an attempt.
     ///
-    /// - Throws: QueueError. `.corrupt`: the message went to quarantine and is the queue's no more. Anything else: the
-    ///   message is back in the queue for later.
+    /// - Throws: QueueError. `.corrupt`: the message went to quarantine and is the queue's no more. `.missing`: its
+    ///   segment is gone, and its messages with it. Anything else: the message is back in the queue for later.
     public func open(_ id: QueueID) throws(QueueError) -> DueMessage {
         guard let row = rows[id], let segment = segments[row.segment] else {
             throw QueueError(.unknownMessage, "open message \(id)")
@@ -116,14 +120,25 @@ extension Queue {
         do throws(QueueError) {
             let (reader, message) = try storedMessage(row)
             let outstanding = outstanding(message, segment.states[row.offset])
-            try openJournal(segment).reserve(Self.resultSpace * Int64(outstanding.count + 1))
+            try reserve(results: outstanding.count + 1, of: row.offset, segment)
             return DueMessage(
                 reader, message, outstanding: outstanding, attempts: Int(row.attempts), warnings: Int(row.warnings),
                 mayExpire: row.triedSinceStep)
         } catch {
-            if error.kind == .corrupt { quarantineMessage(id, row, segment) } else { postpone(id) }
+            switch error.kind {
+            case .corrupt: quarantineMessage(id, row, segment)
+            case .missing: lose(segment)
+            default: postpone(id)
+            }
             throw error
         }
+    }
+
+    /// The queue mirrors the disk: a segment that somebody took away is known no more. Should it come back, so do its
+    /// messages and their journal.
+    private func lose(_ segment: TrackedSegment) {
+        for (id, row) in rows where row.segment == segment.name { rows[id] = nil }
+        segments[segment.name] = nil
     }
 
     private func outstanding(_ message: StoredMessage, _ state: MessageState?) -> [DueMessage.Outstanding] {
@@ -136,9 +151,15 @@ extension Queue {
             .map { .init(number: $0.0, recipient: $0.1) }
     }
 
-    /// What can't be opened now is tried again after the first pause.
+    /// What can't be opened now is tried again after the first pause, or goes if somebody ordered that meanwhile.
     private func postpone(_ id: QueueID) {
         guard var row = rows[id] else { return }
+        if let segment = segments[row.segment] {
+            release(of: row.offset, segment)
+            if row.removalAsked, (try? write([.removed(message: row.offset)], segment)) != nil {
+                return forget(id, row, segment, wasInFlight: true)
+            }
+        }
         row.inFlight = false
         row.due = clock.monotonic() + options.schedule.pause(afterAttempts: 1, jitter: 0).milliseconds
         rows[id] = row
@@ -146,9 +167,10 @@ extension Queue {
         due.insert(DueEntry(due: row.due, id: id))
     }
 
-    /// Moves a message in flight to quarantine: its content is not what was written.
+    /// Moves a message aside whose content turned out to be damaged while it was read (`MessageContent.next` threw
+    /// `.corrupt`): in place of `finish`, or nothing would end its attempts. No final dot was sent for it.
     public func setAside(_ id: QueueID) {
-        guard let row = rows[id], let segment = segments[row.segment] else { return }
+        guard let row = rows[id], let segment = segments[row.segment], row.inFlight else { return }
         quarantineMessage(id, row, segment)
     }
 
@@ -156,9 +178,9 @@ extension Queue {
         let reason = "Message \(id) is damaged where it is stored."
         do throws(QueueError) {
             if let file = try segment.store.open(segment.name) {
-                let end = try SegmentReader(file).endOfBroken(at: row.offset)
                 try quarantine.copy(
-                    row.offset..<end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
+                    row.offset..<(try end(of: row, file)), of: file, as: "\(segment.name).\(row.offset)", reason: reason
+                )
             }
             try write([.quarantined(message: row.offset)], segment)
             report(.quarantined(name: "\(segment.name).\(row.offset)", reason: reason))
@@ -169,14 +191,26 @@ extension Queue {
         }
     }
 
+    /// Where a damaged message's bytes end at the latest.
+    private func end(of row: MessageRow, _ file: OpenFile) throws(QueueError) -> Int64 {
+        do throws(QueueError) {
+            return try SegmentReader(file).endOfBroken(at: row.offset)
+        } catch {
+            // With its header gone too nothing tells messages apart any more.
+            guard error.kind == .corrupt else { throw error }
+            return max(row.offset, min(try file.size(), row.offset + Spares.segmentSize))
+        }
+    }
+
     /// Replaces a recipient by those an alias expanded to; gives their numbers.
     public func expand(_ id: QueueID, recipient: Int, into new: [Recipient]) throws(QueueError) -> Range<Int> {
         guard let row = rows[id], let segment = segments[row.segment] else {
             throw QueueError(.unknownMessage, "expand a recipient of \(id)")
         }
         let entry = JournalEntry.expanded(message: row.offset, recipient: UInt32(recipient), into: new)
+        // Room first: what the journal says must be what memory knows, or numbers would mean other recipients later.
+        try reserve(results: new.count, of: row.offset, segment)
         try write([entry], segment)
-        try openJournal(segment).reserve(Self.resultSpace * Int64(new.count))
         var state = state(row, segment)
         let first = state.statuses.count
         state.apply(entry)
@@ -189,22 +223,27 @@ extension Queue {
     }
 
     /// Writes results of an attempt that is still under way for other recipients.
+    ///
+    /// - Throws: QueueError when they could not be written now. The queue knows them all the same, and writes them
+    ///   before any further attempt of this segment's messages.
     public func record(_ id: QueueID, _ outcomes: [RecipientOutcome]) throws(QueueError) {
         guard let row = rows[id], let segment = segments[row.segment], !outcomes.isEmpty else { return }
         let entries = outcomes.map {
             JournalEntry.attempt(message: row.offset, recipient: UInt32($0.number), $0.attempt, $0.status)
         }
         var state = state(row, segment)
+        // The only reference to its lists: applying must not copy them for each recipient.
+        segment.states[row.offset] = nil
         for entry in entries { state.apply(entry) }
         segment.states[row.offset] = state
-        segment.journal?.release(Self.resultSpace * Int64(outcomes.count))
-        do throws(QueueError) {
-            try write(entries, segment)
-        } catch {
-            // The results are known to memory; they go into a new journal before any further attempt.
-            segment.unsynced.append((segment.journal?.frames ?? 0, entries))
-            throw error
+        release(results: outcomes.count, of: row.offset, segment)
+        var failure: QueueError?
+        // Each part fits a frame.
+        for start in stride(from: 0, to: entries.count, by: 1000) {
+            let part = Array(entries[start..<min(start + 1000, entries.count)])
+            do throws(QueueError) { try writeCertainly(part, segment) } catch { failure = error }
         }
+        if let failure { throw failure }
     }
 
     /// Ends an attempt: the message is final and goes, or it gets its next time.
@@ -212,13 +251,19 @@ extension Queue {
     /// - Returns: when it is tried next, by the wall clock; nil when it is final (or removed meanwhile).
     @discardableResult
     public func finish(_ id: QueueID) throws(QueueError) -> Timestamp? {
-        guard var row = rows[id], let segment = segments[row.segment] else { return nil }
+        // After `open` failed the message is back already.
+        guard var row = rows[id], let segment = segments[row.segment], row.inFlight else { return nil }
         var state = state(row, segment)
         if row.removalAsked {
-            try write([.removed(message: row.offset)], segment)
+            do throws(QueueError) {
+                try write([.removed(message: row.offset)], segment)
+            } catch {
+                postpone(id)
+                throw error
+            }
             state.apply(.removed(message: row.offset))
         }
-        segment.journal?.release(Self.resultSpace)
+        release(of: row.offset, segment)
         guard !state.isFinal else {
             forget(id, row, segment, wasInFlight: true)
             return nil
@@ -247,6 +292,7 @@ extension Queue {
 
     func forget(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment, wasInFlight: Bool) {
         rows[id] = nil
+        release(of: row.offset, segment)
         segment.states[row.offset] = nil
         segment.remaining -= 1
         if wasInFlight { segment.inFlight -= 1 }
@@ -261,7 +307,14 @@ extension Queue {
     public func submit(
         _ envelope: Envelope, content: [UInt8], done: @escaping @Sendable (QueueError?) -> Void
     ) {
-        guard rows[envelope.id] == nil else { return done(nil) }
+        var envelope = envelope
+        if let row = rows[envelope.id] {
+            // Who knows what a DSN is about can compute its queue ID, and submit a message under it before it exists.
+            guard case .notification = envelope.origin,
+                case .submission = (try? storedMessage(row))?.message.envelope.origin
+            else { return done(nil) }
+            envelope.id = .make(clock)
+        }
         let message = intake.begin(StoredEnvelope(envelope))
         if case .failed(let error) = message.append(content) {
             message.abort()

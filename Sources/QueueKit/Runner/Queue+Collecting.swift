@@ -1,110 +1,33 @@
-// Owns: how messages become known: recovery at open, segments that grow, drops. Refuses: attempts.
+// Owns: how messages become known: segments that grow, messages of dead writers. Refuses: attempts, drops.
 
 import Glibc
 import MailModel
 
 extension Queue {
-    // MARK: Recovery
-
-    /// Reads journals and scans the segments without an index; removes what a crash left over.
-    func recover() throws(QueueError) {
-        let names = try queueDirectory.names()
-        for name in names where name.hasPrefix("tmp.") || name.hasSuffix(JournalWriter.temporarySuffix) {
-            try queueDirectory.unlink(name)
-        }
-        for store in stores {
-            for name in try store.list() { try track(name, store) }
-        }
-        // Retired segments go before their journals: a journal alone is the rest of that.
-        for name in names.compactMap(SegmentName.init(journal:)) {
-            guard segments[name] == nil, !retiring.contains(name) else { continue }
-            if try !hasSegment(name) { try queueDirectory.unlink(name.journal) }
-        }
-    }
-
-    private func hasSegment(_ name: SegmentName) throws(QueueError) -> Bool {
-        for store in stores {
-            if try store.exists(name) { return true }
-        }
-        return false
-    }
-
-    /// Begins to follow a segment.
-    private func track(_ name: SegmentName, _ store: DirectorySegmentStore) throws(QueueError) {
-        guard let file = try store.open(name) else { return }
-        let isDead = try file.tryLock()
-        guard try file.size() > 0 else {
-            if isDead { try store.directory.unlink(name.description) }
-            return
-        }
-        let reader: SegmentReader
-        do throws(QueueError) {
-            reader = try SegmentReader(file)
-        } catch {
-            guard error.kind == .corrupt, isDead else { throw error }
-            return try setAside(name.description, store.directory, "Neither of its two headers is whole.")
-        }
-        let segment = TrackedSegment(name, store: store, stamp: reader.header.stamp)
-        segments[name] = segment
-        let replay = try readJournal(segment)
-        segment.live = reader
-        if isDead, let index = replay.index {
-            segment.hasIndex = true
-            for row in index { add(row, segment, replay.states[row.offset]) }
-            segment.live = nil
-            return retireIfDone(segment)
-        }
-        segment.replayed = replay.states
-        try follow(segment, isDead: isDead)
-    }
-
-    private func readJournal(
-        _ segment: TrackedSegment
-    ) throws(QueueError) -> (index: [IndexRow]?, states: [Int64: [JournalEntry]]) {
-        guard let found = try JournalWriter.read(segment.name.journal, in: queueDirectory) else { return (nil, [:]) }
-        guard let contents = found, contents.header.segmentStamp == segment.stamp else {
-            try setAside(
-                segment.name.journal, queueDirectory,
-                "It is no journal of its segment: its marks are lost, and its messages may be delivered again.")
-            return (nil, [:])
-        }
-        segment.journal = try JournalWriter(continuing: contents, name: segment.name.journal, in: queueDirectory)
-        segment.journal?.rest()
-        var index: [IndexRow]?
-        var states: [Int64: [JournalEntry]] = [:]
-        for entry in contents.entries {
-            if case .index(let rows) = entry { index = rows }
-            if let message = entry.message { states[message, default: []].append(entry) }
-        }
-        return (index, states)
-    }
-
-    private func setAside(_ name: String, _ directory: Directory, _ reason: String) throws(QueueError) {
-        try quarantine.take(name, from: directory, reason: reason)
-        report(.quarantined(name: name, reason: reason))
-    }
-
-    // MARK: Segments
-
-    /// Takes notice of all that is new: notes of helpers, segments, drops. Errors are reported, not thrown: the next
+    /// Takes notice of all that is new: notes of helpers, segments, drops. Errors are reported, not thrown: a later
     /// call tries again.
     public func collect() {
         readNotes()
-        for segment in Array(segments.values) where !segment.isClosed {
-            attempt { () throws(QueueError) in try follow(segment, isDead: nil) }
-        }
-        for store in stores {
-            attempt { () throws(QueueError) in
-                for name in try store.list() where segments[name] == nil && !retiring.contains(name) {
-                    try track(name, store)
-                }
-            }
-        }
+        mendJournals()
+        retireAgain()
+        for segment in Array(segments.values) where !segment.isClosed { followOrLater(segment, isDead: nil) }
+        for store in stores { attempt { () throws(QueueError) in try discover(store) } }
         attempt(collectDrops)
     }
 
-    private func attempt(_ body: () throws(QueueError) -> Void) {
+    func attempt(_ body: () throws(QueueError) -> Void) {
         do throws(QueueError) { try body() } catch { report(.failed(error)) }
+    }
+
+    /// Follows a segment; after a failure not again before a pause.
+    func followOrLater(_ segment: TrackedSegment, isDead: Bool?) {
+        guard segment.retry.isDue(clock) else { return }
+        do throws(QueueError) {
+            try follow(segment, isDead: isDead)
+        } catch {
+            segment.retry.failed(clock)
+            report(.failed(error))
+        }
     }
 
     /// Reads what a segment's writer committed since the last time; closes it when the writer is gone.
@@ -112,50 +35,71 @@ extension Queue {
         guard let reader = segment.live else { return }
         let isDead: Bool
         if let known { isDead = known } else { isDead = try reader.file.tryLock() }
+        let committed = try reader.committedOffset()
+        let size = try reader.file.size()
         guard isDead else {
-            guard let limit = try reader.committedOffset(), limit > segment.scannedTo else { return }
-            return try scan(segment, reader, limit: limit, verifying: false)
+            let limit = min(committed ?? 0, size)
+            guard limit > segment.scannedTo else { return }
+            return try scan(segment, reader, limit: limit, verifying: false, durable: limit)
         }
         // Its writer may have died between writing and syncing: what is taken for mail must be durable first.
         try reader.file.syncData()
-        try scan(segment, reader, limit: try reader.file.size(), verifying: true)
-        try closeTracked(segment)
+        let durable = max(reader.hint, committed ?? 0)
+        // A message alone in its file was whole and durable before the file had its name.
+        try scan(segment, reader, limit: size, verifying: !reader.header.flags.contains(.single), durable: durable)
+        if durable > size && !segment.isShort { segment.damage.append(Damage(range: size..<size)) }
+        segment.isShort = durable > size
+        try moveDamage(segment, reader)
+        closeTracked(segment, reader)
     }
 
     private func scan(
-        _ segment: TrackedSegment, _ reader: SegmentReader, limit: Int64, verifying: Bool
+        _ segment: TrackedSegment, _ reader: SegmentReader, limit: Int64, verifying: Bool, durable: Int64
     ) throws(QueueError) {
-        let scan = try reader.scan(from: segment.scannedTo, limit: limit, verifyingContent: verifying)
+        let scan = try reader.scan(
+            from: segment.scannedTo, limit: limit, verifyingContent: verifying, durable: durable)
+        segment.scannedTo = max(segment.scannedTo, limit, scan.end)
+        segment.damage += scan.damage
         for message in scan.messages {
             let row = IndexRow(message)
             segment.index.append(row)
             add(row, segment, segment.replayed[message.offset])
-            segment.scannedTo = max(segment.scannedTo, message.end)
         }
-        for damage in scan.damage {
+    }
+
+    /// Copies damage aside. Until that succeeded the segment has no index and is not freed.
+    private func moveDamage(_ segment: TrackedSegment, _ reader: SegmentReader) throws(QueueError) {
+        while let damage = segment.damage.first {
             let name = "\(segment.name).\(damage.range.lowerBound)"
-            let reason = "\(damage.id.map { "Message \($0)" } ?? "A message") is damaged where it is stored."
+            let reason =
+                damage.range.isEmpty
+                ? "\(segment.name) ends before what its writer had made durable: messages are missing."
+                : "\(damage.id.map { "Message \($0)" } ?? "A message") is damaged where it is stored."
             try quarantine.copy(damage.range, of: reader.file, as: name, reason: reason)
             report(.quarantined(name: name, reason: reason))
+            segment.damage.removeFirst()
         }
-        if !verifying { segment.scannedTo = limit }
     }
 
     /// No more will come: the index goes into the journal, so that the next start need not scan.
-    private func closeTracked(_ segment: TrackedSegment) throws(QueueError) {
-        segment.live = nil
-        segment.replayed = [:]
+    private func closeTracked(_ segment: TrackedSegment, _ reader: SegmentReader) {
+        let index = segment.index
+        (segment.live, segment.replayed, segment.index) = (nil, [:], [])
+        // An attempt under way may still read through this descriptor: the lock must not stay with it.
+        attempt { () throws(QueueError) in try reader.file.unlock() }
         if segment.remaining > 0 {
-            try write([.index(segment.index)], segment)
-            segment.hasIndex = true
+            // Without an index (a failure, or more messages than a frame can hold) the next start scans.
+            attempt { () throws(QueueError) in
+                try write([.index(index)], segment)
+                segment.hasIndex = true
+            }
             if segment.inFlight == 0 { segment.journal?.rest() }
         }
-        segment.index = []
         retireIfDone(segment)
     }
 
     /// Makes a message known, unless it is final already.
-    private func add(_ row: IndexRow, _ segment: TrackedSegment, _ entries: [JournalEntry]?) {
+    func add(_ row: IndexRow, _ segment: TrackedSegment, _ entries: [JournalEntry]?) {
         var state = MessageState(recipientCount: Int(row.recipientCount), held: row.held)
         for entry in entries ?? [] { state.apply(entry) }
         guard !state.isFinal else { return }
@@ -203,46 +147,6 @@ extension Queue {
         return now + min(max(0, next.milliseconds - clock.now().milliseconds), longest)
     }
 
-    // MARK: Drops
-
-    private func collectDrops() throws(QueueError) {
-        let pickup = OfflinePickup(directory: offlineDirectory, clock: clock, sizeLimit: options.sizeLimit)
-        for name in try pickup.candidates(busy: copyingDrops) {
-            switch try pickup.examine(name) {
-            case .wait: continue
-            case .remove: try removeDrop(name)
-            case .refuse(let reason): try setAside(name, offlineDirectory, reason)
-            case .accept(let reader, let message): try take(name, reader, message)
-            }
-        }
-    }
-
-    private func removeDrop(_ name: String) throws(QueueError) {
-        try offlineDirectory.unlink(name)
-        housekeeper.mark(offlineDirectory)
-    }
-
-    private func take(_ name: String, _ reader: SegmentReader, _ message: StoredMessage) throws(QueueError) {
-        guard !copyingIDs.contains(message.id) else { return }
-        if let row = rows[message.id] {
-            // Left over by a crash between the copy's commit and the unlink, or somebody's attempt at a known name.
-            guard try storedMessage(row).message.stored.dropStamp == reader.header.stamp else {
-                return try setAside(name, offlineDirectory, "Message \(message.id) exists already.")
-            }
-            return try removeDrop(name)
-        }
-        copyingDrops.insert(name)
-        copyingIDs.insert(message.id)
-        let stored = try OfflinePickup.envelope(of: message, reader)
-        let copy = DropCopy(name: name, reader: reader, message: message, stored: stored)
-        copying.run { [intake, offlineDirectory, housekeeper, inbox, wake] in
-            copy.run(into: intake, offlineDirectory, housekeeper) { error in
-                inbox.update { $0.append(.copied(drop: name, message.id, error)) }
-                wake()
-            }
-        }
-    }
-
     /// The message behind a row, read from its segment.
     func storedMessage(_ row: MessageRow) throws(QueueError) -> (reader: SegmentReader, message: StoredMessage) {
         guard let segment = segments[row.segment] else {
@@ -254,7 +158,8 @@ extension Queue {
         } else {
             guard let file = try segment.store.open(segment.name) else {
                 throw QueueError(
-                    .corrupt, "open segment \(row.segment)", explanation: "it is gone. Restore it from a backup.")
+                    .missing, "open segment \(row.segment)",
+                    explanation: "it is gone. Restore it from a backup; its messages are known again then.")
             }
             reader = try SegmentReader(file)
         }
@@ -265,9 +170,4 @@ extension Queue {
         }
         return (reader, message)
     }
-}
-
-extension Queue {
-    /// Whether drops are being copied or segments freed this moment.
-    public var isCollecting: Bool { !copyingDrops.isEmpty || !inbox.access { $0.isEmpty } }
 }

@@ -2,8 +2,8 @@
 // each. Refuses: threads of its own for deciding; everything here happens on the caller's thread (one at a time), and
 // what blocks for long is handed to helpers that answer through `wake`. Refuses SMTP, routing, DSN texts.
 //
-//   init ............ the lock, recovery
-//   collect ......... new messages of writers, drops                    Queue+Collecting
+//   init ............ the lock, recovery                                Queue+Recovery
+//   collect ......... new messages of writers, drops                    Queue+Collecting, Queue+Drops
 //   takeDue, open ... what may be tried now, and its envelope           Queue+Attempts
 //   expand, record, finish ... results, durable within a second         Queue+Attempts
 //   submit .......... a message of our own (DSN), durable               Queue+Attempts
@@ -57,12 +57,18 @@ public final class Queue {
 
     var rows: [QueueID: MessageRow] = [:]
     var segments: [SegmentName: TrackedSegment] = [:]
-    /// Handed to the housekeeper, not yet gone.
-    var retiring: Set<SegmentName> = []
+    /// Handed to the housekeeper, not yet gone; and those of them that it gave back.
+    var retiring: [SegmentName: TrackedSegment] = [:]
+    var unretired: Set<SegmentName> = []
+    /// What can't be read now, with the time of the next try.
+    var unreadable: [SegmentName: Backoff] = [:]
     var due = Heap<DueEntry>()
-    /// Drops being copied.
-    var copyingDrops: Set<String> = []
-    var copyingIDs: Set<QueueID> = []
+    /// Drops on their way into the queue, and the messages that wait for their drop to be gone for good.
+    var drops: [String: DropState] = [:]
+    var awaitingDrop: Set<QueueID> = []
+    /// The last drop that was looked at, and those that could not be taken.
+    var dropCursor = ""
+    var dropRetries: [String: Backoff] = [:]
     var clockOffset: Int64
 
     /// What helpers tell the runner's thread.
@@ -70,7 +76,7 @@ public final class Queue {
         case synced(journal: String, frames: UInt64)
         case journalFailed(String)
         case retired(SegmentName, QueueError?)
-        case copied(drop: String, QueueID, QueueError?)
+        case copied(drop: String, QueueID, DropCopy.End)
     }
 
     /// Takes the runner's lock and recovers: every message of the spool is known when it returns.
@@ -109,64 +115,44 @@ public final class Queue {
         housekeeping = try housekeeper.start()
         copying = try WorkQueue("pickup")
         clockOffset = options.clock.now().milliseconds - options.clock.monotonic()
-        try recover()
+        do throws(QueueError) {
+            try recover()
+        } catch {
+            endHelpers()
+            throw error
+        }
     }
 
     /// Takes another schedule for the attempts to come.
     public func follow(_ schedule: RetrySchedule) { options.schedule = schedule }
 
-    /// How many messages are not final.
-    public var count: Int { rows.count }
+    /// How many messages are not final, without those whose drops are still being removed.
+    public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
+    /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
+    public var isCollecting: Bool { drops.values.contains(where: \.isMoving) || !inbox.access { $0.isEmpty } }
     public var inFlightCount: Int { segments.values.reduce(0) { $0 + $1.inFlight } }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.
     public func close() {
+        endHelpers()
+        readNotes()
+        mendJournals(evenEarly: true)
+        // A failure is told by whoever needs the name: the next start reads the old journal then.
+        try? queueDirectory.sync()
+        lock.release()
+    }
+
+    /// Each may still hand work to the next.
+    private func endHelpers() {
         copying.stop()
         intake.close()
         housekeeper.stop()
         housekeeping.join()
-        lock.release()
     }
 
     /// Answers from another thread once everything recorded so far is durable, or could not be made so.
     public func whenDurable(_ answer: @escaping @Sendable (QueueError?) -> Void) { housekeeper.barrier(answer) }
-
-    // MARK: Journals
-
-    /// Writes entries about messages of a segment, creating its journal when it is the first.
-    func write(_ entries: [JournalEntry], _ segment: TrackedSegment) throws(QueueError) {
-        let journal = try openJournal(segment)
-        do throws(QueueError) {
-            try journal.append(entries)
-            segment.unsynced.append((journal.frames, entries))
-            try housekeeper.mark(journal)
-        } catch {
-            segment.journalFailed = true
-            throw error
-        }
-    }
-
-    func openJournal(_ segment: TrackedSegment) throws(QueueError) -> JournalWriter {
-        if segment.journalFailed { try replaceJournal(segment) }
-        if let journal = segment.journal { return journal }
-        let journal = try JournalWriter(
-            creating: segment.name.journal, in: queueDirectory, segmentStamp: segment.stamp, clock: clock)
-        segment.journal = journal
-        housekeeper.mark(queueDirectory)
-        return journal
-    }
-
-    /// After a failed write or sync: all that the old journal says and all that was not known durable, in a new file.
-    private func replaceJournal(_ segment: TrackedSegment) throws(QueueError) {
-        let first = segment.unsynced.first?.frame ?? .max
-        let old = try JournalWriter.read(segment.name.journal, in: queueDirectory) ?? nil
-        let kept = old?.frameEntries.filter { $0.number < first }.flatMap(\.entries) ?? []
-        segment.journal = try JournalWriter.replacing(
-            segment.name.journal, with: kept + segment.unsynced.flatMap(\.entries), in: queueDirectory,
-            segmentStamp: segment.stamp, clock: clock)
-        (segment.unsynced, segment.journalFailed) = ([], false)
-    }
 
     /// Works through what the helpers had to tell.
     func readNotes() {
@@ -179,24 +165,11 @@ public final class Queue {
                 guard let name = SegmentName(journal: journal), let segment = segments[name] else { continue }
                 segment.unsynced.removeAll { $0.frame < frames }
             case .journalFailed(let journal):
-                if let name = SegmentName(journal: journal) { segments[name]?.journalFailed = true }
-            case .retired(let segment, let error):
-                retiring.remove(segment)
-                if let error { report(.failed(error)) }
-            case .copied(let drop, let id, let error):
-                copyingDrops.remove(drop)
-                copyingIDs.remove(id)
-                if let error { report(.failed(error)) }
+                guard let name = SegmentName(journal: journal) else { continue }
+                (segments[name] ?? retiring[name])?.journalFailed = true
+            case .retired(let segment, let error): retired(segment, error)
+            case .copied(let drop, let id, let end): copied(drop, id, end)
             }
         }
-    }
-
-    /// Frees a segment once it is closed and all its messages are final.
-    func retireIfDone(_ segment: TrackedSegment) {
-        guard segment.isClosed, segment.remaining == 0, segment.inFlight == 0 else { return }
-        segments[segment.name] = nil
-        retiring.insert(segment.name)
-        housekeeper.retire(
-            .init(store: segment.store, segment: segment.name, hasJournal: segment.journal != nil))
     }
 }

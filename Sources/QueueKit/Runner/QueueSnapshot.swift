@@ -79,9 +79,10 @@ public struct QueueSnapshot {
 
     private mutating func read(_ name: SegmentName, _ directory: Directory, journals: Directory) {
         do throws(QueueError) {
-            guard let file = try directory.openIfThere(name.description, flags: O_RDONLY), try file.size() > 0 else {
-                return
-            }
+            // Whoever owns the listener's folder may put a FIFO there: no reader waits for its other end.
+            guard let file = try directory.openIfThere(name.description, flags: O_RDONLY | O_NONBLOCK),
+                try file.status().st_mode & S_IFMT == S_IFREG, try file.size() > 0
+            else { return }
             let reader = try SegmentReader(file)
             let journal = try JournalWriter.read(name.journal, in: journals) ?? nil
             var entries: [Int64: [JournalEntry]] = [:]

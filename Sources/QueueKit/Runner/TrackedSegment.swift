@@ -15,11 +15,19 @@ final class TrackedSegment {
     var remaining = 0
     var inFlight = 0
     var journal: JournalWriter?
-    /// Its journal's last sync failed: the state goes to a new journal before any attempt.
+    /// Its journal's last write or sync failed: the state goes to a new journal before any attempt.
     var journalFailed = false
     var hasIndex = false
     /// Frames not known durable: what a new journal must hold when a sync fails.
     var unsynced: [(frame: UInt64, entries: [JournalEntry])] = []
+    /// Room promised for results of messages under way, by their offset.
+    var promises: [Int64: Int64] = [:]
+    /// When what failed with it (its journal, freeing it, moving damage aside) is tried again.
+    var retry = Backoff()
+    /// Found, and not yet in quarantine: the segment is not closed before.
+    var damage: [Damage] = []
+    /// The file ends before what its writer had made durable.
+    var isShort = false
     /// What the journal said of messages that were not scanned yet.
     var replayed: [Int64: [JournalEntry]] = [:]
     var index: [IndexRow] = []

@@ -35,6 +35,24 @@ struct StoredEnvelope: Hashable, Sendable {
         return out.bytes
     }
 
+    /// The bytes, once it is certain that a reader will take them.
+    ///
+    /// - Throws: QueueError `.refused` without recipients, or with more than a record can hold.
+    func checkedBytes() throws(QueueError) -> [UInt8] {
+        guard !envelope.recipients.isEmpty else {
+            throw QueueError(
+                .refused, "store message \(envelope.id)", explanation: "it has no recipients. Name one at least.")
+        }
+        let bytes = bytes
+        guard bytes.count <= RecordHeader.payloadLimit else {
+            throw QueueError(
+                .refused, "store message \(envelope.id)",
+                explanation: "its envelope takes \(bytes.count) octets; \(RecordHeader.payloadLimit) are the most. "
+                    + "Send it to fewer recipients at a time.")
+        }
+        return bytes
+    }
+
     private func encodeOrigin(_ out: inout FieldWriter) {
         switch envelope.origin {
         case .submission(let uid): out.field(Tag.submission.rawValue, uid)

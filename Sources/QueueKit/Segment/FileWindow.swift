@@ -6,6 +6,8 @@ final class FileWindow {
     private var buffer: UnsafeMutableRawBufferPointer
     private var start: Int64 = 0
     private var count = 0
+    /// How many bytes may still be looked at: records that overlap must not make a reader look forever.
+    var budget = Int64.max
 
     init(_ file: OpenFile, size: Int = 256 << 10) {
         self.file = file
@@ -18,7 +20,8 @@ final class FileWindow {
     func bytes(
         at offset: Int64, count wanted: Int, limit: Int64
     ) throws(QueueError) -> UnsafeRawBufferPointer? {
-        guard offset >= 0, wanted >= 0, offset <= limit - Int64(wanted) else { return nil }
+        guard offset >= 0, wanted >= 0, offset <= limit - Int64(wanted), budget >= 0 else { return nil }
+        budget -= Int64(wanted)
         if offset < start || offset + Int64(wanted) > start + Int64(count) {
             try fill(at: offset, atLeast: wanted, limit: limit)
         }

@@ -20,6 +20,8 @@ final class GroupCommit: Sendable {
 
     struct Waiting: Sendable {
         var stored: StoredEnvelope
+        /// The envelope record's payload, checked by whoever submits it.
+        var envelope: [UInt8]
         var content: [UInt8]
         var answer: Answer
     }
@@ -114,7 +116,7 @@ private struct CommitLoop {
                 try writer.commit()
                 for (message, placement) in zip(rest, placements) { message.answer(.success(placement)) }
                 rest = rest.dropFirst(count)
-                prepareSuccessor(writer)
+                if writer.isPublished { prepareSuccessor(writer) } else { closeSegment() }
             } catch {
                 writer?.abandon()
                 writer = nil
@@ -142,7 +144,7 @@ private struct CommitLoop {
         var placements: [Placement] = []
         placements.reserveCapacity(batch.count)
         for message in batch {
-            let envelope = message.stored.bytes
+            let envelope = message.envelope
             let needed = MessageEncoder.spaceNeeded(envelope: envelope.count, content: message.content.count)
             if !placements.isEmpty && Int64(buffer.count + needed) > writer.room { break }
             let offset = writer.end + Int64(buffer.count)

@@ -67,21 +67,32 @@ public final class IncomingMessage: Sendable {
             return (state.content, state.stream)
         }
         if let stream {
-            intake.background.run { [intake, state] in
-                let result = Result { () throws(QueueError) in
-                    if let failure = state.access({ $0.failure }) { throw failure }
-                    return try stream.commit()
-                }
-                answer(result)
-                if case .success = result { intake.announce() }
-            }
-            return
+            return commit(stream, answer)
         }
-        intake.submit(
-            GroupCommit.Waiting(stored: stored, content: content) { [intake] result in
-                intake.gathered.access { $0 -= content.count }
-                answer(result)
-            })
+        let ended: GroupCommit.Answer = { [intake] result in
+            intake.gathered.access { $0 -= content.count }
+            answer(result)
+        }
+        do throws(QueueError) {
+            let envelope = try stored.checkedBytes()
+            intake.submit(.init(stored: stored, envelope: envelope, content: content, answer: ended))
+        } catch {
+            intake.background.run { ended(.failure(error)) }
+        }
+    }
+
+    private func commit(_ stream: Stream, _ answer: @escaping GroupCommit.Answer) {
+        intake.background.run { [intake, state] in
+            let result = Result { () throws(QueueError) in
+                if let failure = state.access({ $0.failure }) {
+                    stream.abort()
+                    throw failure
+                }
+                return try stream.commit()
+            }
+            answer(result)
+            if case .success = result { intake.announce() }
+        }
     }
 
     /// Ends the message without a trace.
@@ -141,6 +152,7 @@ public final class IncomingMessage: Sendable {
             let new = try SingleSegment(
                 in: intake.store.directory, role: intake.role, mode: SpoolLayout.fileMode, clock: intake.clock)
             segment = new
+            // When this fails the message fails: nothing more is written to the segment.
             try new.write(stored)
             return new
         }

@@ -29,7 +29,7 @@ public final class MessageContent {
         guard let found, given + Int64(found) <= length, found > 0 else {
             throw QueueError(
                 .corrupt, "read the message at \(messageOffset) of \(file.path)",
-                explanation: "its content is not what was written. `mail-queue check` tells more.")
+                explanation: "its content is not what was written.")
         }
         position += Int64(RecordHeader.length + found)
         order += 1

@@ -31,6 +31,8 @@ struct SegmentHeader: Hashable, Sendable {
         /// HPKE in PSK mode, with the role's writer key.
         static let preShared = Flags(rawValue: 8)
         static let known: Flags = [.sealed, .compressed, .single, .preShared]
+        /// What this program can read so far.
+        static let readable: Flags = [.single]
     }
 
     var version = currentVersion
@@ -112,6 +114,17 @@ struct SegmentHeader: Hashable, Sendable {
     /// The header of a file from its first 1024 bytes: whichever of the two blocks is whole.
     static func read(_ start: [UInt8]) -> SegmentHeader? {
         SegmentHeader(block: start.prefix(blockSize)) ?? SegmentHeader(block: start.dropFirst(blockSize))
+    }
+
+    /// Whether a whole block says what this program doesn't know, a newer version above all.
+    static func isNewer(_ start: [UInt8]) -> Bool {
+        for block in [start.prefix(blockSize), start.dropFirst(blockSize)] {
+            guard block.count >= blockSize, block.prefix(8).elementsEqual(magic),
+                let checksum: UInt32 = block.integer(at: checksumOffset)
+            else { continue }
+            if Checksum.crc32(Array(block.prefix(checksumOffset))) == checksum { return true }
+        }
+        return false
     }
 
     /// The committed offset as it stands in the file: 8 bytes, their CRC-32, 4 bytes of zero.

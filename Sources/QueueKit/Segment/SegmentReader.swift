@@ -43,12 +43,18 @@ struct SegmentReader {
     /// The committed offset of the header when it was opened.
     let hint: Int64
 
-    /// - Throws: QueueError `.corrupt` when neither block of the header is whole.
+    /// - Throws: QueueError `.corrupt` when neither block of the header is whole, `.newerFormat` for a file that this
+    ///   program must leave alone.
     init(_ file: OpenFile) throws(QueueError) {
         let start = try file.read(Int(SegmentHeader.firstRecord), at: 0)
-        guard let header = SegmentHeader.read(start) else {
+        let found = SegmentHeader.read(start)
+        guard found?.flags.isSubset(of: .readable) ?? !SegmentHeader.isNewer(start) else {
             throw QueueError(
-                .corrupt, "read \(file.path)", explanation: "neither of its two headers is whole, or it is newer.")
+                .newerFormat, "read \(file.path)",
+                explanation: "it was written by a newer Pouch. Install that again; its messages wait.")
+        }
+        guard let header = found else {
+            throw QueueError(.corrupt, "read \(file.path)", explanation: "neither of its two headers is whole.")
         }
         self.file = file
         self.header = header
@@ -61,14 +67,23 @@ struct SegmentReader {
         SegmentHeader.readHint(try file.read(16, at: Int64(SegmentHeader.hintOffset))[...])
     }
 
+    /// More pieces of damage in one segment are not told apart.
+    static let damageLimit = 64
+
     /// Reads the messages between `from` and `limit`.
     ///
     /// - Parameters:
-    ///   - limit: the committed offset of a living writer, or the file's size.
+    ///   - limit: the committed offset of a living writer (who may claim anything), or the file's size.
     ///   - verifyingContent: checks every content record too, as recovery of a dead writer's segment must.
-    func scan(from: Int64, limit: Int64, verifyingContent: Bool) throws(QueueError) -> SegmentScan {
+    ///   - durable: an offset known durable from elsewhere than the header as it was when opened.
+    func scan(
+        from: Int64, limit: Int64, verifyingContent: Bool, durable: Int64 = 0
+    ) throws(QueueError) -> SegmentScan {
         let window = FileWindow(file)
-        var result = SegmentScan(end: from, durable: min(hint, limit))
+        let limit = min(limit, try file.size())
+        // Each byte is looked at once or twice when all is well.
+        window.budget = 8 * max(0, limit - from) + (1 << 20)
+        var result = SegmentScan(end: from, durable: max(hint, durable))
         var bad: [Damage] = []
         var position = from
         while position < limit {
@@ -79,7 +94,8 @@ struct SegmentReader {
                 position = message.end
                 result.end = position
             case .broken(let id):
-                let next = try nextStart(after: position, limit: limit, window)
+                let giveUp = bad.count >= Self.damageLimit || window.budget < 0
+                let next = giveUp ? limit : try nextStart(after: position, limit: limit, window)
                 bad.append(Damage(range: position..<next, id: id))
                 position = next
             }
@@ -116,6 +132,7 @@ struct SegmentReader {
         var position = offset + Int64(first.wholeLength)
         let contentOffset = position
         var order: UInt32 = 1
+        var length: Int64 = 0
         while true {
             guard
                 let (record, payload) = try record(at: position, offset, order: order, limit, verifyingContent, window)
@@ -123,10 +140,12 @@ struct SegmentReader {
             position += Int64(record.wholeLength)
             order &+= 1
             switch record.kind {
-            case .content: continue
+            case .content: length += Int64(record.payloadLength)
             case .envelope: return .broken(stored.envelope.id)
             case .commit:
-                guard let commit = CommitRecord(payload) else { return .broken(stored.envelope.id) }
+                guard let commit = CommitRecord(payload), commit.contentLength == length else {
+                    return .broken(stored.envelope.id)
+                }
                 let message = StoredMessage(
                     offset: offset, contentOffset: contentOffset, end: position.alignedToBlock,
                     contentLength: commit.contentLength, stored: stored)
@@ -142,7 +161,8 @@ struct SegmentReader {
     ) throws(QueueError) -> (RecordHeader, [UInt8])? {
         guard let start = try window.bytes(at: offset, count: RecordHeader.length, limit: limit),
             let header = RecordHeader(start), header.stamp == stamp, header.order == order,
-            header.messageOffset == messageOffset
+            header.messageOffset == messageOffset, header.flags == 0,
+            header.kind != .content || (1...RecordHeader.contentLimit).contains(Int(header.payloadLength))
         else { return nil }
         guard verifying || header.kind != .content else {
             return offset + Int64(header.wholeLength) <= limit ? (header, []) : nil
@@ -156,6 +176,8 @@ struct SegmentReader {
 
     /// The next block after `offset` that looks like the start of a message of this segment.
     private func nextStart(after offset: Int64, limit: Int64, _ window: FileWindow) throws(QueueError) -> Int64 {
+        // There is one message, so none comes after it.
+        if header.flags.contains(.single) { return limit }
         var position = (offset + 1).alignedToBlock
         while position < limit {
             if let start = try window.bytes(at: position, count: RecordHeader.length, limit: limit),

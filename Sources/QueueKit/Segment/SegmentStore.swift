@@ -35,8 +35,9 @@ protocol SegmentStore: Sendable {
     func list() throws(QueueError) -> [SegmentName]
     /// Opens a segment for reading; nil when it is gone.
     func open(_ name: SegmentName) throws(QueueError) -> OpenFile?
-    /// Frees a segment whose messages are all final: it becomes a spare or goes. Durable when this returns.
-    func retire(_ name: SegmentName) throws(QueueError)
+    /// Frees a segment whose messages are all final: it becomes a spare or goes. Once that is durable, `last` removes
+    /// what is known of it; nobody writes over the file before `last` returned.
+    func retire(_ name: SegmentName, last: () throws(QueueError) -> Void) throws(QueueError)
     /// Makes a spare when there is none: called when a segment fills so fast that the next will be wanted soon.
     func prepareSpare() throws(QueueError)
     /// Whether the segment's file exists.
@@ -85,13 +86,23 @@ struct DirectorySegmentStore: SegmentStore {
         try directory.names().compactMap(SegmentName.init(file:)).sorted()
     }
 
+    /// Never waits, whatever stands behind the name.
     func open(_ name: SegmentName) throws(QueueError) -> OpenFile? {
-        try directory.openIfThere(name.description, flags: O_RDONLY)
+        try directory.openIfThere(name.description, flags: O_RDONLY | O_NONBLOCK)
     }
 
-    func retire(_ name: SegmentName) throws(QueueError) {
-        if try !spares.keep(name) { try directory.unlink(name.description) }
-        try directory.sync()
+    func retire(_ name: SegmentName, last: () throws(QueueError) -> Void = {}) throws(QueueError) {
+        // A writer takes a spare only with its lock: holding it here keeps the old content until all is done.
+        let file = try open(name)
+        if let file, try file.tryLock(), try spares.keep(name) {
+            try directory.sync()
+        } else {
+            try directory.unlink(name.description)
+            try directory.sync()
+        }
+        try last()
+        // The lock lives as long as the file is open.
+        withExtendedLifetime(file) {}
     }
 
     func exists(_ name: SegmentName) throws(QueueError) -> Bool { try directory.status(of: name.description) != nil }

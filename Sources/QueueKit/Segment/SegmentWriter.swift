@@ -18,6 +18,8 @@ final class SegmentWriter {
     private(set) var end = SegmentHeader.firstRecord
     /// What is below survives a power cut.
     private(set) var durable = SegmentHeader.firstRecord
+    /// False when readers can't know how far it is durable: only closing it shows them.
+    private(set) var isPublished = true
 
     /// Takes over a file that is locked and named and whose header is durable.
     init(_ file: OpenFile, name: SegmentName, header: SegmentHeader, prepared: Bool) {
@@ -39,7 +41,11 @@ final class SegmentWriter {
         try file.syncData()
         durable = end
         // Not synced: a hint for readers. A failure here is none of the message's: it is durable.
-        try? file.write(SegmentHeader.hint(durable), at: Int64(SegmentHeader.hintOffset))
+        do throws(QueueError) {
+            try file.write(SegmentHeader.hint(durable), at: Int64(SegmentHeader.hintOffset))
+        } catch {
+            isPublished = false
+        }
     }
 
     /// Cuts the file to its length when it is closed early, makes the last committed offset durable, so that damage

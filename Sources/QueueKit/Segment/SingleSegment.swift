@@ -40,16 +40,20 @@ final class SingleSegment {
     }
 
     func write(_ stored: StoredEnvelope) throws(QueueError) {
+        try write(.envelope, try stored.checkedBytes())
         self.stored = stored
-        try write(.envelope, stored.bytes)
         contentOffset = position
     }
 
     func append(_ bytes: [UInt8]) throws(QueueError) {
-        chunk += bytes
-        while chunk.count >= RecordHeader.contentLimit {
-            try write(.content, Array(chunk.prefix(RecordHeader.contentLimit)))
-            chunk.removeFirst(RecordHeader.contentLimit)
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = rest.prefix(RecordHeader.contentLimit - chunk.count)
+            chunk += piece
+            rest = rest.dropFirst(piece.count)
+            guard chunk.count == RecordHeader.contentLimit else { break }
+            try write(.content, chunk)
+            chunk.removeAll(keepingCapacity: true)
         }
         contentLength += Int64(bytes.count)
     }
@@ -77,11 +81,17 @@ final class SingleSegment {
     }
 
     /// For directories that can be opened: file synced, then named, then the directory synced. Its return is the
-    /// instant of commit. Lets go of the lock.
+    /// instant of commit. Lets go of the lock. If the last step fails the name is taken back: whoever is told that the
+    /// message was not stored will send it again.
     func commit(as name: SegmentName) throws(QueueError) {
         try unnamed.file.sync()
         try directory.link(unnamed, as: name.description)
-        try directory.sync()
+        do throws(QueueError) {
+            try directory.sync()
+        } catch {
+            try? directory.unlink(name.description)
+            throw error
+        }
         try? unnamed.file.unlock()
     }
 

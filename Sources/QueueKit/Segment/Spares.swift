@@ -19,16 +19,21 @@ struct Spares: Sendable {
 
     /// Makes a spare into the segment `name`: locks it, writes and syncs the new header, then renames.
     ///
-    /// Only after the sync may the name change: a segment's name on an old header would bring old mail back.
+    /// Only after the sync may the name change: a segment's name on an old header would bring old mail back. A spare
+    /// that can't be used is passed over: a segment can always be made without one.
     func take(_ header: SegmentHeader, as name: SegmentName) throws(QueueError) -> OpenFile? {
         for spare in try directory.names() where spare.hasPrefix(Self.prefix) {
-            guard let file = try directory.openIfThere(spare, flags: O_RDWR), try file.tryLock(),
-                try isUsable(file, spare)
-            else { continue }
-            try file.write(header.blocks, at: 0)
-            try file.syncData()
-            try directory.rename(spare, to: directory, name.description)
-            return file
+            do throws(QueueError) {
+                guard let file = try directory.openIfThere(spare, flags: O_RDWR | O_NONBLOCK), try file.tryLock(),
+                    try isUsable(file, spare)
+                else { continue }
+                try file.write(header.blocks, at: 0)
+                try file.syncData()
+                try directory.rename(spare, to: directory, name.description)
+                return file
+            } catch {
+                continue
+            }
         }
         return nil
     }

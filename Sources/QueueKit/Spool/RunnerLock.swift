@@ -8,9 +8,18 @@ import SystemPackage
 struct RunnerLock {
     private let directory: OpenFile
 
-    /// - Throws: QueueError `.locked` when another process is the runner.
+    /// - Throws: QueueError `.locked` when another process is the runner; `.system` with EPERM for root or another who
+    ///   can open the directory but is not its owner: journals it made could not be written by the runner after it.
     init(_ layout: SpoolLayout, syscalls: any Syscalls) throws(QueueError) {
         directory = try OpenFile(directory: layout.root, syscalls: syscalls)
+        let owner = try directory.status().st_uid
+        guard owner == geteuid() else {
+            throw QueueError(
+                .system, "become the runner of \(layout.root)", cause: .notPermitted,
+                explanation:
+                    "it belongs to uid \(owner), and this is uid \(geteuid()), whose files that user could not "
+                    + "write later. Run as its owner: setpriv --reuid=\(owner) --regid=pouch --init-groups ...")
+        }
         guard try directory.tryLock() else {
             throw QueueError(
                 .locked, "become the runner of \(layout.root)",

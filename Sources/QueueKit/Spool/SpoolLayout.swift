@@ -63,7 +63,9 @@ public struct SpoolLayout: Hashable, Sendable {
         }
     }
 
-    /// Creates what is missing and leaves what is there, mail above all, as it is. Owners are set only by root.
+    /// Creates what is missing and leaves what is there, mail above all, as it is. Owners are set only by root. Where
+    /// `spool.meta`, which comes last, is missing too, an earlier `create` may have been cut off: then what still has the
+    /// mode it is first made with gets its own. Anything else is for `faults` and `mend`.
     ///
     /// - Returns: whether the spool is new.
     /// - Throws: QueueError that names the path that could not be made.
@@ -73,11 +75,13 @@ public struct SpoolLayout: Hashable, Sendable {
     ) throws(QueueError) -> Bool {
         try makeParents(syscalls)
         let top = try makeDirectory(root, in: nil, mode: Self.rootMode, (owners.relayUID, owners.group), syscalls)
+        let isUnfinished = try Directory(top).status(of: SpoolMeta.name) == nil
         for place in Place.allCases {
             try makeDirectory(
-                place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls)
+                place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls,
+                finishing: isUnfinished)
         }
-        try makeTrigger(in: top, owners)
+        try makeTrigger(in: top, owners, finishing: isUnfinished)
         return try SpoolMeta.createIfMissing(in: Directory(root, syscalls: syscalls), owners: owners, clock: clock)
     }
 
@@ -101,7 +105,7 @@ public struct SpoolLayout: Hashable, Sendable {
     @discardableResult
     private func makeDirectory(
         _ name: String, in parent: OpenFile?, mode: UInt32, _ owner: (uid: UInt32, gid: UInt32),
-        _ syscalls: any Syscalls
+        _ syscalls: any Syscalls, finishing: Bool = false
     ) throws(QueueError) -> OpenFile {
         let full = parent.map { "\($0.path)/\(name)" } ?? name
         do throws(Errno) {
@@ -110,23 +114,38 @@ public struct SpoolLayout: Hashable, Sendable {
                 at: CallSite(file: #fileID, line: #line))
         } catch {
             guard error == .fileExists else { throw QueueError(.system, "create \(full)", cause: error) }
-            return try OpenFile(directory: name, in: parent, syscalls: syscalls)
+            let found = try OpenFile(directory: name, in: parent, syscalls: syscalls)
+            guard finishing, try found.status().st_mode & 0o777 == 0o700 else { return found }
         }
         let made = try OpenFile(directory: name, in: parent, syscalls: syscalls)
         try Self.own(made, owner)
         // After chown, which clears set-id bits; umask has no say in fchmod.
         try made.setMode(mode)
-        if let parent { try parent.sync() }
+        try syncParent(of: name, parent, syscalls)
         return made
     }
 
-    private func makeTrigger(in top: OpenFile, _ owners: SpoolOwners) throws(QueueError) {
+    /// A spool whose own name is lost with the power is lost with all its mail. The folder above may not be ours to
+    /// open: then whoever made it vouches for it.
+    private func syncParent(of name: String, _ parent: OpenFile?, _ syscalls: any Syscalls) throws(QueueError) {
+        if let parent { return try parent.sync() }
+        let above = name.split(separator: "/").dropLast().joined(separator: "/")
+        do throws(QueueError) {
+            try OpenFile(directory: "/\(above)", syscalls: syscalls).sync()
+        } catch {
+            guard error.cause == .permissionDenied else { throw error }
+        }
+    }
+
+    private func makeTrigger(in top: OpenFile, _ owners: SpoolOwners, finishing: Bool) throws(QueueError) {
         do throws(Errno) {
             _ = try top.syscalls.perform(
                 .mkfifo(directory: top.fd, path: "trigger", mode: 0o600), at: CallSite(file: #fileID, line: #line))
         } catch {
-            if error == .fileExists { return }
-            throw QueueError(.system, "create \(trigger)", cause: error)
+            guard error == .fileExists else { throw QueueError(.system, "create \(trigger)", cause: error) }
+            guard finishing, let found = try Directory(top).status(of: "trigger"), found.st_mode & S_IFMT == S_IFIFO,
+                found.st_mode & 0o777 == 0o600
+            else { return }
         }
         let fifo = try OpenFile("trigger", in: top, flags: O_RDWR | O_NONBLOCK, syscalls: top.syscalls)
         try Self.own(fifo, (owners.relayUID, owners.group))

@@ -83,7 +83,14 @@ public struct SpoolMeta: Hashable, Sendable {
         try unnamed.file.setMode(mode)
         try unnamed.file.write(meta.rendered, at: 0)
         try unnamed.file.sync()
-        try top.link(unnamed, as: name)
+        do throws(QueueError) {
+            try top.link(unnamed, as: name)
+        } catch {
+            top.discard(unnamed)
+            // Another `init` was faster: its spool is this one.
+            guard error.cause == .fileExists else { throw error }
+            return false
+        }
         try top.sync()
         return true
     }

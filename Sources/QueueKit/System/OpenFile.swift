@@ -132,7 +132,11 @@ public final class OpenFile: Sendable {
             guard error == .notSupportedOnSocket || error == .notSupported else {
                 throw QueueError(.system, "reserve room in \(path)", cause: error)
             }
-            try write([UInt8](repeating: 0, count: Int(length)), at: offset, file: file, line: line)
+            let zeros = [UInt8](repeating: 0, count: Int(min(length, 1 << 20)))
+            for start in stride(from: Int64(0), to: length, by: zeros.count) {
+                let piece = zeros.prefix(Int(min(Int64(zeros.count), length - start)))
+                try write(Array(piece), at: offset + start, file: file, line: line)
+            }
         }
     }
 

@@ -76,7 +76,7 @@ extension QueueError: CustomStringConvertible {
     private static func cure(_ cause: Errno) -> String? {
         switch cause {
         case .permissionDenied, .notPermitted:
-            "Run as the spool's owner or a member of its group, or let `mail-queue init` mend owners and modes."
+            "Run as the spool's owner or a member of its group, or let `mail-queue init --fix` mend owners and modes."
         case .noSpace, .diskQuotaExceeded: "Make room on its file system; everything goes on by itself then."
         case .readOnlyFileSystem: "Remount the file system for writing."
         case .noSuchFileOrDirectory: "Create the spool with `mail-queue init`."

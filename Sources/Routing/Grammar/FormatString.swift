@@ -4,7 +4,7 @@
 enum FormatString {
     static let names = [
         "sender", "sender.user", "sender.domain", "rcpt", "rcpt.user", "rcpt.domain", "dest", "dest.user",
-        "dest.domain", "user.username", "user.directory", "mbox.from", "mda",
+        "dest.domain", "user.username", "user.directory", "mbox.from",
     ]
     static let modifiers = ["lowercase", "uppercase", "strip", "raw"]
 

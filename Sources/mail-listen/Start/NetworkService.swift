@@ -10,8 +10,10 @@ struct NetworkService {
     let readiness: Readiness
     let log: LogBuffer
 
-    /// Transactions under way get this long after SIGTERM; systemd kills after 90 seconds, mail-supervise later too.
-    static let grace: Duration = .seconds(30)
+    /// Transactions under way get this long after SIGTERM: at a reload they need not hurry (RFC 5321 §4.5.3.2 gives ten
+    /// minutes for the last step). At a stop mail-supervise ends what lasts over 30 s; what was not acknowledged is
+    /// the client's still.
+    static let grace: Duration = .seconds(600)
 
     /// Serves until SIGTERM or SIGINT.
     func run(_ inherited: [InheritedSocket], openFiles: UInt64) throws {

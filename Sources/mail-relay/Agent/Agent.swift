@@ -14,8 +14,8 @@ enum Agent {
     private static let sessionLimit = 100
     /// Recipients of one transaction; each has a process of its own at the same time, with three pipes.
     private static let recipientLimit = 100
-    /// Less than the 30 s after which mail-supervise kills.
-    private static let shutdownLimit = Duration.seconds(25)
+    /// At a reload the old agent need not hurry; at a stop mail-supervise ends what lasts over 30 s.
+    private static let shutdownLimit = Duration.seconds(600)
 
     /// Serves until SIGTERM or SIGINT, then finishes the deliveries under way. Call it from the main thread, before
     /// others start.

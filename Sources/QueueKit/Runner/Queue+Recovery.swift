@@ -1,0 +1,157 @@
+// Owns: what a start makes of the spool it finds: journals read, segments without an index scanned, what a crash left
+// over removed. Refuses: stopping at one bad file: it is reported, the rest is mail all the same.
+
+import Glibc
+import MailModel
+import SystemPackage
+
+extension Queue {
+    /// More drops than these are not looked at before the runner starts; leftovers among the rest are found later.
+    static let dropsAtStart = 10_000
+
+    func recover() throws(QueueError) {
+        let names = try queueDirectory.names()
+        removeUnfinished()
+        for store in stores { attempt { () throws(QueueError) in try discover(store) } }
+        // Retired segments go before their journals: a journal alone is the rest of that.
+        for name in names.compactMap(SegmentName.init(journal:)) where segments[name] == nil && retiring[name] == nil {
+            attempt { () throws(QueueError) in
+                if try !hasSegment(name) { try queueDirectory.unlink(name.journal) }
+            }
+        }
+        findLeftoverDrops()
+    }
+
+    /// Files that never got their name, and new journals that never replaced the old one. A listener may be at work:
+    /// what it holds is left alone, and what it is about to lock costs it one message that it then refuses for now.
+    private func removeUnfinished() {
+        for directory in [queueDirectory, incomingDirectory, quarantine.directory] {
+            attempt { () throws(QueueError) in
+                for name in try directory.names() where isUnfinished(name) {
+                    guard let file = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK), try file.tryLock()
+                    else { continue }
+                    try directory.unlink(name)
+                }
+            }
+        }
+    }
+
+    private func isUnfinished(_ name: String) -> Bool {
+        name.hasPrefix("tmp.") || name.hasSuffix(".journal\(JournalWriter.temporarySuffix)")
+    }
+
+    private func hasSegment(_ name: SegmentName) throws(QueueError) -> Bool {
+        for store in stores {
+            if try store.exists(name) { return true }
+        }
+        return false
+    }
+
+    // MARK: Segments
+
+    /// Begins to follow the segments that are not known yet. One that can't be read is tried again after a pause.
+    func discover(_ store: DirectorySegmentStore) throws(QueueError) {
+        for name in try store.list() where segments[name] == nil && retiring[name] == nil {
+            guard unreadable[name]?.isDue(clock) ?? true else { continue }
+            do throws(QueueError) {
+                try track(name, store)
+                unreadable[name] = nil
+            } catch {
+                unreadable[name, default: Backoff()].failed(clock)
+                report(.failed(error))
+            }
+        }
+    }
+
+    private func track(_ name: SegmentName, _ store: DirectorySegmentStore) throws(QueueError) {
+        guard let file = try openRegular(name, store) else { return }
+        let isDead = try file.tryLock()
+        let size = try file.size()
+        guard size > 0 else {
+            if isDead { try store.directory.unlink(name.description) }
+            return
+        }
+        let reader: SegmentReader
+        do throws(QueueError) {
+            reader = try SegmentReader(file)
+        } catch {
+            guard error.kind == .corrupt, isDead else { throw error }
+            return try setAside(name, store, "Neither of its two headers is whole.")
+        }
+        guard reader.header.flags.contains(.single) || size <= Spares.segmentSize * 4 else {
+            return try setAside(name, store, "It is larger than a segment of many messages ever is.")
+        }
+        let segment = TrackedSegment(name, store: store, stamp: reader.header.stamp)
+        let replay = try readJournal(segment)
+        segments[name] = segment
+        if isDead, let index = replay.index {
+            segment.hasIndex = true
+            for row in index { add(row, segment, replay.states[row.offset]) }
+            return retireIfDone(segment)
+        }
+        (segment.live, segment.replayed) = (reader, replay.states)
+        followOrLater(segment, isDead: isDead)
+    }
+
+    /// Nil when the name is gone, or stood for something that is no file of mail and was moved aside.
+    private func openRegular(_ name: SegmentName, _ store: DirectorySegmentStore) throws(QueueError) -> OpenFile? {
+        do throws(QueueError) {
+            guard let file = try store.open(name) else { return nil }
+            if try file.status().st_mode & S_IFMT == S_IFREG { return file }
+        } catch {
+            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.cause) else { throw error }
+        }
+        try setAside(name.description, store.directory, "It is not a regular file.")
+        return nil
+    }
+
+    private func readJournal(
+        _ segment: TrackedSegment
+    ) throws(QueueError) -> (index: [IndexRow]?, states: [Int64: [JournalEntry]]) {
+        let name = segment.name.journal
+        guard let found = try JournalWriter.read(name, in: queueDirectory) else { return (nil, [:]) }
+        guard let contents = found, contents.header.segmentStamp == segment.stamp else {
+            if try JournalWriter.isUnwritten(name, in: queueDirectory) {
+                try queueDirectory.unlink(name)
+                return (nil, [:])
+            }
+            try setAside(
+                name, queueDirectory,
+                "It is no journal of its segment: its marks are lost, and its messages may be delivered again.")
+            return (nil, [:])
+        }
+        if contents.isInterrupted { try keepInterrupted(name) }
+        segment.journal = try JournalWriter(continuing: contents, name: name, in: queueDirectory)
+        segment.journal?.rest()
+        var index: [IndexRow]?
+        var states: [Int64: [JournalEntry]] = [:]
+        for entry in contents.frameEntries.lazy.flatMap(\.entries) {
+            if case .index(let rows) = entry { index = rows }
+            if let message = entry.message { states[message, default: []].append(entry) }
+        }
+        return (index, states)
+    }
+
+    /// Before the rest of a journal is cut off that is more than a torn tail, a copy goes to quarantine.
+    private func keepInterrupted(_ name: String) throws(QueueError) {
+        let reason = "It is damaged in its middle: later marks are lost, and messages may be delivered again."
+        let file = try queueDirectory.open(name, flags: O_RDONLY)
+        try quarantine.copy(0..<(try file.size()), of: file, as: name, reason: reason)
+        report(.quarantined(name: name, reason: reason))
+    }
+
+    /// A whole segment, with its journal: who repairs it wants to know what was delivered.
+    private func setAside(
+        _ name: SegmentName, _ store: DirectorySegmentStore, _ reason: String
+    ) throws(QueueError) {
+        try setAside(name.description, store.directory, reason)
+        if try queueDirectory.status(of: name.journal) != nil {
+            try setAside(name.journal, queueDirectory, "Its segment is damaged.")
+        }
+    }
+
+    func setAside(_ name: String, _ directory: Directory, _ reason: String) throws(QueueError) {
+        try quarantine.take(name, from: directory, reason: reason)
+        report(.quarantined(name: name, reason: reason))
+    }
+}
