@@ -83,17 +83,30 @@ free_port() {
 
 port_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Postfix's smtp-source and smtp-sink, from the package unpacked aside; sets MAILTOOLS.
-need_postfix_tools() {
+# unpacked NAME PACKAGE FILE - a Debian package unpacked aside, never installed; its folder in $unpacked. In a namespace
+# without network only what `fetch-peers` unpacked before is there.
+unpacked() {
     local cache=${XDG_CACHE_HOME:-$HOME/.cache}/pouch-peers
-    if [ ! -x "$cache/postfix/usr/sbin/smtp-source" ]; then
-        mkdir -p "$cache" && (cd "$cache" && apt-get download -qq postfix && dpkg -x postfix_*.deb postfix) || {
-            echo "Postfix's package can't be had here"
-            exit 77
-        }
-    fi
-    MAILTOOLS=$cache/postfix/usr/sbin
-    export LD_LIBRARY_PATH=$cache/postfix/usr/lib/postfix
+    unpacked=$cache/$1
+    [ ! -e "$unpacked/$3" ] || return 0
+    mkdir -p "$cache" && (
+        cd "$cache" && rm -f "$2"_*.deb && apt-get -o APT::Sandbox::User=root download -qq "$2" && dpkg -x "$2"_*.deb "$1"
+    ) && [ -e "$unpacked/$3" ] && return
+    echo "Debian's package $2 can't be had here"
+    exit 77
+}
+
+# Postfix's smtp-source and smtp-sink; sets MAILTOOLS.
+need_postfix_tools() {
+    unpacked postfix postfix usr/sbin/smtp-source
+    MAILTOOLS=$unpacked/usr/sbin
+    export LD_LIBRARY_PATH=$unpacked/usr/lib/postfix
+}
+
+# The messages that CPython's email package is tested with; sets TEST_MAIL.
+need_test_mail() {
+    unpacked testsuite libpython3.11-testsuite usr/lib/python3.11/test/test_email/data/msg_01.txt
+    TEST_MAIL=$unpacked/usr/lib/python3.11/test/test_email/data
 }
 
 finish() { echo "ok $checks checks"; }
