@@ -5,7 +5,8 @@ import MailModel
 public struct Router: Sendable {
     public let configuration: Configuration
     public let tables: TableSet
-    /// The machine's names, for `for local`; `localhost` always is one.
+    /// The machine's names and the host names of listeners, for `for local`; `localhost` always is one. A listener's
+    /// own name is where its `<postmaster>` lives (RFC 5321 §4.5.1).
     public let localNames: [String]
     private let matcher: RuleMatcher<TableSet>
     private let readInclude: @Sendable (String) throws(UnreadableFile) -> String
@@ -15,8 +16,9 @@ public struct Router: Sendable {
         configuration: Configuration, tables: TableSet, localNames: [String],
         readInclude: @escaping @Sendable (String) throws(UnreadableFile) -> String = IncludeFile.read
     ) {
-        (self.configuration, self.tables, self.localNames) = (configuration, tables, localNames)
-        matcher = RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables)
+        (self.configuration, self.tables) = (configuration, tables)
+        self.localNames = localNames + configuration.listeners.compactMap(\.hostname)
+        matcher = RuleMatcher(rules: configuration.rules, localNames: self.localNames, lookups: tables)
         self.readInclude = readInclude
     }
 
