@@ -94,7 +94,9 @@ let package = Package(
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["SMTPProtocol"],
             exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "QueueKitTests", dependencies: ["QueueKit"], swiftSettings: strict),
+        .testTarget(
+            name: "QueueKitTests", dependencies: ["QueueKit"],
+            exclude: ["Vectors"], swiftSettings: strict),
         .testTarget(
             name: "RoutingTests", dependencies: ["Routing"],
             exclude: ["Fixtures"], swiftSettings: strict),
