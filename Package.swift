@@ -90,6 +90,11 @@ let package = Package(
             dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
             swiftSettings: strict),
 
+        // Measures; installed by nobody.
+        .executableTarget(
+            name: "seal-benchmark", dependencies: ["QueueKit"], path: "Benchmarks/seal",
+            exclude: ["run"], swiftSettings: strict),
+
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),
         .testTarget(
             name: "SMTPProtocolTests", dependencies: ["SMTPProtocol"],
