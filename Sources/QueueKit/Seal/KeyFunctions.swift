@@ -17,11 +17,15 @@ enum HKDF {
     }
 
     /// §2.3: `count` bytes, at most 8,160.
-    static func expand(_ key: Secret, info: [UInt8], count: Int) throws(SealError) -> Secret {
+    ///
+    /// - Parameter passing: the result is used at once and goes.
+    static func expand(
+        _ key: Secret, info: [UInt8], count: Int, passing: Bool = false
+    ) throws(SealError) -> Secret {
         guard (0...255 * hashLength).contains(count) else {
             throw SealError(.refused, "derive \(count) bytes", "HKDF-SHA-256 gives at most 8160.")
         }
-        return try Secret(capacity: count) { (out) throws(SealError) in
+        return try Secret(capacity: count, passing: passing) { (out) throws(SealError) in
             var block = [UInt8](repeating: 0, count: hashLength)
             defer { block.lendingMutable { OPENSSL_cleanse($0.baseAddress, $0.count) } }
             var done = 0

@@ -1,8 +1,8 @@
 // Owns: sealing the records of one segment, and nonces that never repeat. Refuses: the fields of a record's header
 // (Record), opening (RecordOpener).
 //
-// Each envelope and each message has a salt of its own, 16 random bytes; its key is HKDF(segment's secret, salt), with
-// a label for envelopes and another for messages. A message is a stream of chunks: its content records, then its commit
+// Each envelope and each message has a salt of its own, 16 random bytes; its key is HKDF(segment's secret, label, salt),
+// with a label for envelopes and another for messages. A message is a stream of chunks: its content records, then its commit
 // record, which bears the last mark, so that a stream that was cut never ends well. Nonce: 7 random bytes of the stream,
 // 4 bytes chunk number (big-endian), 1 byte last mark. Associated data: the segment's ID, then the header's first 64
 // bytes: kind, flags, order, length, stamp, offset of the message, nonce, salt.
@@ -19,9 +19,11 @@ enum SealedRecord {
     /// The random bytes of a nonce.
     static let prefixLength = 7
 
-    /// The key of one envelope or one message.
+    /// The key of one envelope or one message. The segment's secret is an output of HKDF itself, so the extracting
+    /// step has nothing to add (RFC 5869 §3.3); the salt, of fixed length, stands in the info.
     static func key(_ segment: SegmentSecret, _ stream: RecordStream, salt: [UInt8]) throws(SealError) -> Secret {
-        let key = try HKDF.derive(segment.secret, salt: salt, info: stream.label.bytes)
+        let key = try HKDF.expand(
+            segment.secret, info: stream.label.bytes + salt, count: CipherContext.keyLength, passing: true)
         guard let iterations = segment.iterations else { return key }
         return try PBKDF2.derive(key, salt: salt, iterations: iterations)
     }

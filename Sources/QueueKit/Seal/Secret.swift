@@ -2,8 +2,8 @@
 // is not wiped.
 //
 // The bytes lie in libcrypto's secure heap: locked in memory when the limit allows it, left out of core dumps, with
-// guard pages around it. When that heap is half full (or could not be made), ordinary memory serves. Both are wiped
-// when the last reference goes.
+// guard pages around it. Ordinary memory serves keys of a single record, and all others when that heap is half full or
+// could not be made. Both are wiped when the last reference goes.
 
 import COpenSSL
 
@@ -21,11 +21,18 @@ public final class Secret: @unchecked Sendable {
     ///
     /// - Parameter fill: writes into the buffer (zeros so far) and returns how many bytes count. What it throws ends
     ///   the making, with the buffer wiped.
-    public init<Failure: Error>(
+    public convenience init<Failure: Error>(
         capacity: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
     ) throws(Failure) {
+        try self.init(capacity: capacity, passing: false, fill)
+    }
+
+    /// - Parameter passing: for a key that is used at once and goes: wiped, but not worth a place in the arena.
+    init<Failure: Error>(
+        capacity: Int, passing: Bool, _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
+    ) throws(Failure) {
         precondition(capacity >= 0, "a secret has no negative size")
-        let memory = SecretMemory.allocate(capacity)
+        let memory = SecretMemory.allocate(capacity, passing: passing)
         do throws(Failure) {
             let used = try fill(UnsafeMutableRawBufferPointer(rebasing: memory[..<capacity]))
             count = min(max(0, used), capacity)
@@ -104,11 +111,11 @@ private enum SecretMemory {
         CRYPTO_secure_malloc_initialized() == 1
         || CRYPTO_secure_malloc_init(arenaSize, smallest) != 0
 
-    static func allocate(_ count: Int) -> UnsafeMutableRawBufferPointer {
+    static func allocate(_ count: Int, passing: Bool) -> UnsafeMutableRawBufferPointer {
         let size = max(count, 1)
         var start: UnsafeMutableRawPointer?
         // Half of it stays free for the private keys that libcrypto itself puts there.
-        if arena, CRYPTO_secure_used() + size <= arenaSize / 2 {
+        if !passing, arena, CRYPTO_secure_used() + size <= arenaSize / 2 {
             start = CRYPTO_secure_zalloc(size, #file, #line)
             if start == nil { SealError.drainErrors() }
         }
