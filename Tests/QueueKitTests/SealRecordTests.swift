@@ -144,6 +144,25 @@ import Testing
         #expect(try !seal(.commit, 3))
     }
 
+    /// What a writer with the key could do wrong: the right key under a nonce of another place.
+    @Test(arguments: [(number: UInt32(0), last: false), (0, true), (1, false), (.max, false)])
+    func theNonceTellsThePlace(number: UInt32, last: Bool) throws {
+        let segment = try Self.segment()
+        var message = try SealedMessage(segment, envelope: [1], chunks: [text(20)])
+        var header = Array(message.records[1].prefix(80))
+        header.replaceSubrange(43..<48, with: SealedRecord.lastBytes(number: number, last: last))
+        let key = try SealedRecord.key(segment, .message, salt: Array(header[48..<64]))
+        let sealed = try CipherContext.sealed(
+            secretOf(text(20)), key: key, nonce: Array(header[36..<48]),
+            associated: segment.segmentID + header.prefix(64))
+        message.records[1] = header.prefix(64) + sealed.suffix(16) + sealed.dropLast(16)
+        if number == 0 && !last {
+            #expect(try message.open(segment)[1] == text(20))
+        } else {
+            #expect(throws: SealError.self) { try message.open(segment) }
+        }
+    }
+
     @Test func randomMutationsNeverOpenToOtherBytes() throws {
         let segment = try Self.segment()
         let payloads = [text(100), text(300), text(30)]
