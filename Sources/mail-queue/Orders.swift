@@ -6,7 +6,7 @@ import QueueKit
 
 struct Flush: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Has messages tried now; all of them when none is named.",
+        abstract: "Has messages tried now; all of them when none is named.", usage: OrderArguments.usage("flush"),
         discussion: "Held messages stay held. What is being tried this moment is not tried twice.")
 
     @OptionGroup var arguments: OrderArguments
@@ -16,7 +16,8 @@ struct Flush: ParsableCommand {
 
 struct Hold: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Keeps messages from being tried until they are released.")
+        abstract: "Keeps messages from being tried until they are released.",
+        usage: OrderArguments.usage("hold", " [--reason text]"))
 
     /// Octets: a sentence, stored in a journal for each message.
     private static let reasonLimit = 500
@@ -37,7 +38,7 @@ struct Hold: ParsableCommand {
 
 struct Release: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Undoes hold; the messages are due at once.")
+        abstract: "Undoes hold; the messages are due at once.", usage: OrderArguments.usage("release"))
 
     @OptionGroup var arguments: OrderArguments
 
@@ -46,7 +47,7 @@ struct Release: ParsableCommand {
 
 struct Remove: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Takes messages out of the queue, without a DSN.",
+        abstract: "Takes messages out of the queue, without a DSN.", usage: OrderArguments.usage("remove"),
         discussion: "There is no way back. What is being tried this moment goes when that attempt is over.")
 
     @OptionGroup var arguments: OrderArguments
@@ -55,6 +56,15 @@ struct Remove: ParsableCommand {
 }
 
 struct OrderArguments: ParsableArguments {
+    /// Within 80 columns, which the one that is made from the options is not.
+    static func usage(_ verb: String, _ more: String = "") -> String {
+        """
+        mail-queue \(verb) [-C file] [--json]\(more) [id ... | - | --all]
+        mail-queue \(verb) [-C file] [--json]\(more)
+                   [--from a] [--to a] [--domain d] [--state s] [--older age]
+        """
+    }
+
     @Argument(
         help: ArgumentHelp(
             "Queue IDs or their beginnings; - reads them from standard input, one a line.", valueName: "id"))
