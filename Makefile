@@ -6,7 +6,7 @@
 #   make interop    scenarios with other mail servers
 #   make soak       full counts of what `make test` does in small
 #   make bench      figures; see Benchmarks/
-#   make install    programs and manuals below $(DESTDIR)$(PREFIX)
+#   make install    programs, manuals and service files below $(DESTDIR)$(PREFIX)
 
 SHELL := /bin/bash
 SWIFT ?= $(or $(shell command -v swift),$(shell bash -lc 'command -v swift' 2>/dev/null))
@@ -60,12 +60,20 @@ soak: build test-packages
 bench: build test-packages
 	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/accept/run
 
+# The service files name the programs where they are put. Nothing is enabled, and no account is made.
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(addprefix .build/release/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	for page in man/*.[1-8]; do \
 		install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; \
 	done
+	install -D -m 0644 etc/systemd/pouch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pouch.service
+	install -D -m 0644 etc/sysusers.d/pouch.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pouch.conf
+	install -D -m 0755 etc/s6/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/run
+	install -D -m 0644 etc/s6/pouch/notification-fd $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/notification-fd
+	install -D -m 0755 etc/runit/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/runit/pouch/run
+	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/pouch.service \
+		$(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/runit/pouch/run
 
 clean:
 	rm -rf .build

@@ -60,45 +60,53 @@ let package = Package(
         // Programs: arguments and wiring.
         .executableTarget(
             name: "mail-enqueue",
-            dependencies: ["CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel"],
+            dependencies: ["CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-listen",
             dependencies: [
                 "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                arguments, logging, system,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-relay",
             dependencies: [
                 "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
-                "MailModel",
-                .product(name: "HeapModule", package: "swift-collections"),
+                "MailModel", arguments, logging, system,
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-queue",
-            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel", arguments, system],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-expand",
-            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel", arguments],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",
-            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel"],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", arguments, logging, system],
             swiftSettings: strict),
+
+        // Measures; installed by nobody.
+        .executableTarget(
+            name: "seal-benchmark", dependencies: ["QueueKit"], path: "Benchmarks/seal",
+            exclude: ["run"], swiftSettings: strict),
 
         .testTarget(name: "MailModelTests", dependencies: ["MailModel"], swiftSettings: strict),
         .testTarget(
-            name: "SMTPProtocolTests", dependencies: ["SMTPProtocol"],
+            name: "SMTPProtocolTests", dependencies: ["SMTPProtocol", "MailModel"],
             exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "QueueKitTests", dependencies: ["QueueKit"], swiftSettings: strict),
         .testTarget(
-            name: "RoutingTests", dependencies: ["Routing"],
+            name: "QueueKitTests", dependencies: ["QueueKit", "MailModel", system],
+            exclude: ["Vectors"], swiftSettings: strict),
+        .testTarget(
+            name: "RoutingTests", dependencies: ["Routing", "MailModel"],
             exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "TransportTests", dependencies: ["Transport"], swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "SMTPProtocol", "MailModel"], swiftSettings: strict),
         .testTarget(
             name: "MailEnqueueTests",
             dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],
@@ -106,15 +114,20 @@ let package = Package(
         .testTarget(
             name: "MailListenTests",
             dependencies: [
-                "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "mail-listen", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel", logging,
+                system,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "MailRelayTests",
             dependencies: [
-                "mail-relay", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "mail-relay", "CommandKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel", logging,
+                system,
             ],
             swiftSettings: strict),
-        .testTarget(name: "CommandKitTests", dependencies: ["CommandKit", "CommandArguments"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandKitTests",
+            dependencies: ["CommandKit", "CommandArguments", "MailModel", logging, arguments, system],
+            swiftSettings: strict),
     ]
 )

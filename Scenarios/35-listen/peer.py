@@ -221,7 +221,7 @@ def trace(path):
         if resumed:
             call = unfinished.pop(pid, resumed.group(1) + "(").replace("<unfinished ...>", "") + resumed.group(2)
         name, _, rest = call.partition("(")
-        if name == "pwrite64" and not re.search(r", 16, 448\) +=", rest):  # Not the committed offset.
+        if name == "pwrite64" and not re.search(r", 16, 448\s*\) +=", rest):  # Not the committed offset.
             events.append("write")
         elif name in ("fdatasync", "fsync") and rest.rstrip().endswith("= 0"):
             events.append("sync")

@@ -17,22 +17,6 @@ extension CommandMain {
         }
     }
 
-    /// The same for a command that awaits.
-    public static func runAsync<Command: AsyncParsableCommand>(_ type: Command.Type) async -> Never {
-        prepare()
-        do {
-            var command = try type.parseAsRoot(Array(CommandLine.arguments.dropFirst()))
-            if var awaiting = command as? any AsyncParsableCommand {
-                try await awaiting.run()
-            } else {
-                try command.run()
-            }
-            end(Ending(.success))
-        } catch {
-            end(ending(for: error, of: type))
-        }
-    }
-
     /// What an error of a parsed command comes to: ArgumentParser's own errors are requests for help (0, stdout),
     /// exit codes, or wrong usage (64).
     public static func ending<Command: ParsableCommand>(for error: any Error, of type: Command.Type) -> Ending {

@@ -5,8 +5,10 @@ import MailModel
 public struct Router: Sendable {
     public let configuration: Configuration
     public let tables: TableSet
-    /// The machine's names, for `for local`; `localhost` always is one.
+    /// The machine's names and the host names of listeners, for `for local`; `localhost` always is one. A listener's
+    /// own name is where its `<postmaster>` lives (RFC 5321 §4.5.1).
     public let localNames: [String]
+    private let matcher: RuleMatcher<TableSet>
     private let readInclude: @Sendable (String) throws(UnreadableFile) -> String
 
     /// - Parameter readInclude: gives the text of an `:include:` file.
@@ -14,13 +16,15 @@ public struct Router: Sendable {
         configuration: Configuration, tables: TableSet, localNames: [String],
         readInclude: @escaping @Sendable (String) throws(UnreadableFile) -> String = IncludeFile.read
     ) {
-        (self.configuration, self.tables, self.localNames) = (configuration, tables, localNames)
+        (self.configuration, self.tables) = (configuration, tables)
+        self.localNames = localNames + configuration.listeners.compactMap(\.hostname)
+        matcher = RuleMatcher(rules: configuration.rules, localNames: self.localNames, lookups: tables)
         self.readInclude = readInclude
     }
 
     /// The first rule that holds for one recipient.
     public func match(_ facts: MatchFacts) -> MatchOutcome {
-        RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables).firstMatch(facts)
+        matcher.firstMatch(facts)
     }
 
     /// The tree of the facts' recipient, its rule included. Addresses that aliases give are matched again, as from here.

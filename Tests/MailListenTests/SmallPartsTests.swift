@@ -116,57 +116,71 @@ struct SessionLogTests {
             recipients: [Recipient(try mailbox("a@example.org")), Recipient(try mailbox("b@example.org"))],
             origin: .submission(uid: 0))
         let session = SessionFacts(sessionID: 255, esmtp: true)
+        let (reader, writer) = try testPipe()
+        let buffer = try LogBuffer(writer, format: .journal)
+        SessionLog(buffer).stored(StoredMail(session: session, envelope: envelope, size: 12))
+        buffer.flush()
         #expect(
-            SessionLog.lines(StoredMail(session: session, envelope: envelope, size: 12)) == [
-                "00000000000000ff smtp message id=0123456789abcdefghij size=12 nrcpt=2 proto=ESMTP",
-                "00000000000000ff smtp envelope evpid=0123456789abcdefghij.0 from=<> to=<a@example.org>",
-                "00000000000000ff smtp envelope evpid=0123456789abcdefghij.1 from=<> to=<b@example.org>",
-            ])
+            waitingText(reader) == """
+                <6>00000000000000ff smtp message id=0123456789abcdefghij size=12 nrcpt=2 proto=ESMTP
+                <6>00000000000000ff smtp envelope evpid=0123456789abcdefghij.0 from=<> to=<a@example.org>
+                <6>00000000000000ff smtp envelope evpid=0123456789abcdefghij.1 from=<> to=<b@example.org>
+
+                """)
+    }
+
+    @Test func nothingHostileReachesTheLog() throws {
+        let (reader, writer) = try testPipe()
+        let buffer = try LogBuffer(writer, format: .journal)
+        buffer.add { $0 += "a\u{1B}[2J\r\nü".utf8 }
+        buffer.flush()
+        #expect(waitingText(reader) == "<6>a?[2J????\n")
     }
 }
 
+func testPipe() throws -> (read: Int32, write: FileDescriptor) {
+    var ends: [Int32] = [-1, -1]
+    try #require(Glibc.pipe(&ends) == 0)
+    return (ends[0], FileDescriptor(rawValue: ends[1]))
+}
+
+/// Waits for the first octet and takes what is there.
+func waitingText(_ descriptor: Int32) -> String {
+    var bytes = [UInt8](repeating: 0, count: 65536)
+    let got = read(descriptor, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(0, got)), as: UTF8.self)
+}
+
 struct LogBufferTests {
-    private func pipe() throws -> (read: Int32, write: FileDescriptor) {
-        var ends: [Int32] = [-1, -1]
-        try #require(Glibc.pipe(&ends) == 0)
-        return (ends[0], FileDescriptor(rawValue: ends[1]))
-    }
-
-    private func text(_ descriptor: Int32) -> String {
-        var bytes = [UInt8](repeating: 0, count: 65536)
-        let got = read(descriptor, &bytes, bytes.count)
-        return String(decoding: bytes.prefix(max(0, got)), as: UTF8.self)
-    }
-
     @Test func linesWaitAndThenGoTogether() throws {
-        let (reader, writer) = try pipe()
+        let (reader, writer) = try testPipe()
         let buffer = try LogBuffer(writer, format: .journal)
         let logger = buffer.logger
         logger.info("one")
         logger.info("two", metadata: ["key": "a b"])
         // Nobody flushes: the buffer's own thread does, within its pause.
-        #expect(text(reader) == "<6>one\n<6>two key=\"a b\"\n")
+        #expect(waitingText(reader) == "<6>one\n<6>two key=\"a b\"\n")
     }
 
     @Test func warningsGoAtOnceAndLast() throws {
-        let (reader, writer) = try pipe()
+        let (reader, writer) = try testPipe()
         let logger = try LogBuffer(writer, format: .journal).logger
         logger.info("before")
         logger.warning("now")
         var waiting: Int32 = 0
         #expect(ioctl(reader, UInt(FIONREAD), &waiting) == 0 && waiting > 0)
-        #expect(text(reader) == "<6>before\n<4>now\n")
+        #expect(waitingText(reader) == "<6>before\n<4>now\n")
     }
 
     @Test func whatNobodyReadsIsCounted() throws {
-        let (reader, writer) = try pipe()
+        let (reader, writer) = try testPipe()
         let buffer = try LogBuffer(writer, format: .journal, limit: 30)
         buffer.logger.info("0123456789")
         buffer.logger.info("0123456789")
         buffer.logger.info("0123456789")
         buffer.logger.info("0123456789")
         buffer.flush()
-        let found = text(reader)
+        let found = waitingText(reader)
         #expect(found.hasPrefix("<6>0123456789\n"))
         #expect(found.contains("log lines were lost here") || found.count { $0 == "\n" } == 4)
     }

@@ -25,6 +25,12 @@ void pouch_name_thread(const char *name);
 #include <stdint.h>
 #include <sys/types.h>
 
+// ---- crc.c --------------------------------------------------------------------------------------------------------
+
+/// Adds the first octets of `data` to the CRC-32 in `*sum`, which is as zlib has it, and returns how many they were: a
+/// multiple of 16, or 0 where there are too few or the processor lacks the instructions. zlib does the rest.
+size_t pouch_crc32_blocks(uint32_t *sum, const void *data, size_t length);
+
 // ---- spawn.c: processes, signals and the process's own attributes -------------------------------------------------
 
 /* At most so many descriptors are handed to a child besides those it keeps by number. */

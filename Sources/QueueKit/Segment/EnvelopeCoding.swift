@@ -15,15 +15,15 @@ struct StoredEnvelope: Hashable, Sendable {
             returnContent, envelopeID, held, generation, dropStamp
     }
 
-    private enum RecipientTag: UInt8 { case path = 1, original, notify, action }
+    fileprivate enum RecipientTag: UInt8 { case path = 1, original, notify, action }
     private enum SessionTag: UInt8 { case address = 1, port, helo, tag, user, tls }
 
     var bytes: [UInt8] {
-        var out = FieldWriter()
+        var out = FieldWriter(capacity: 256 + 128 * envelope.recipients.count)
         out.field(Tag.id.rawValue, envelope.id.bytes)
         out.field(Tag.arrival.rawValue, envelope.arrival.milliseconds)
-        if let mailbox = envelope.reversePath.mailbox { out.field(Tag.reversePath.rawValue, Self.encode(mailbox)) }
-        for recipient in envelope.recipients { out.field(Tag.recipient.rawValue, Self.encode(recipient)) }
+        if let mailbox = envelope.reversePath.mailbox { out.field(Tag.reversePath.rawValue) { $0.append(mailbox) } }
+        for recipient in envelope.recipients { out.field(Tag.recipient.rawValue) { $0.append(recipient) } }
         encodeOrigin(&out)
         if envelope.body != .sevenBit { out.field(Tag.body.rawValue, envelope.body.rawValue) }
         if envelope.smtpUTF8 { out.field(Tag.smtpUTF8.rawValue, UInt8(1)) }
@@ -161,5 +161,21 @@ struct StoredEnvelope: Hashable, Sendable {
 
     init(_ envelope: Envelope, generation: UInt32 = 0, dropStamp: UInt64? = nil) {
         (self.envelope, self.generation, self.dropStamp) = (envelope, generation, dropStamp)
+    }
+}
+
+extension FieldWriter {
+    fileprivate mutating func append(_ recipient: Recipient) {
+        typealias Tag = StoredEnvelope.RecipientTag
+        field(Tag.path.rawValue) { $0.append(recipient.forwardPath) }
+        if let original = recipient.originalRecipient { field(Tag.original.rawValue, original) }
+        if let notify = recipient.notify { field(Tag.notify.rawValue, notify.rawValue) }
+    }
+
+    /// Domain, NUL, local-part: no quoting that would have to be undone.
+    fileprivate mutating func append(_ mailbox: Mailbox) {
+        append(mailbox.domain.utf8)
+        append(CollectionOfOne(0))
+        append(mailbox.localPart.utf8)
     }
 }

@@ -7,7 +7,14 @@ import SystemPackage
 public final class TriggerWriter: Sendable {
     private let path: String
     private let syscalls: any Syscalls
-    private let file = Monitor<OpenFile?>(nil)
+    /// While no runner reads, the FIFO is looked for this often at most: thousands of commits a second need no more.
+    static let pauseMilliseconds: Int64 = 20
+
+    private struct State {
+        var end: OpenFile?
+        var nextLook = Int64.min
+    }
+    private let state = Monitor(State())
 
     public init(_ layout: SpoolLayout, syscalls: any Syscalls = LibC()) {
         (self.path, self.syscalls) = (layout.trigger, syscalls)
@@ -15,17 +22,24 @@ public final class TriggerWriter: Sendable {
 
     /// Needs SIGPIPE ignored.
     public func pull() {
-        file.access { open in
+        state.access { state in
             // ENXIO: no runner reads. It looks by itself when it starts.
-            if open == nil { open = try? OpenFile(path, flags: O_WRONLY | O_NONBLOCK, syscalls: syscalls) }
-            guard let end = open else { return }
+            if state.end == nil { look(&state) }
+            guard let end = state.end else { return }
             let byte: [UInt8] = [1]
             let failure = byte.withUnsafeBytes { raw in
                 Result { () throws(QueueError) in try end.perform(.write(end.fd, raw), "write", #fileID, #line) }
             }
             // A full pipe wakes the runner just as well. After a broken one the next pull opens it anew.
-            if case .failure(let error) = failure, error.cause != .wouldBlock { open = nil }
+            if case .failure(let error) = failure, error.cause != .wouldBlock { state.end = nil }
         }
+    }
+
+    private func look(_ state: inout State) {
+        let now = SystemClock().monotonic()
+        guard now >= state.nextLook else { return }
+        state.nextLook = now + Self.pauseMilliseconds
+        state.end = try? OpenFile(path, flags: O_WRONLY | O_NONBLOCK, syscalls: syscalls)
     }
 }
 

@@ -5,6 +5,8 @@
 struct FieldWriter {
     private(set) var bytes: [UInt8] = []
 
+    init(capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
     /// One byte of tag, a length of four bytes, the content.
     mutating func field(_ tag: UInt8, _ content: some Collection<UInt8>) {
         bytes.append(tag)
@@ -15,16 +17,20 @@ struct FieldWriter {
     mutating func field(_ tag: UInt8, _ text: String) { field(tag, text.utf8) }
 
     mutating func field(_ tag: UInt8, _ value: some FixedWidthInteger) {
-        var content: [UInt8] = []
-        content.appendInteger(value)
-        field(tag, content)
+        bytes.append(tag)
+        bytes.appendInteger(UInt32(value.bitWidth / 8))
+        bytes.appendInteger(value)
     }
 
     mutating func field(_ tag: UInt8, _ body: (inout FieldWriter) -> Void) {
-        var inner = FieldWriter()
-        body(&inner)
-        field(tag, inner.bytes)
+        bytes.append(tag)
+        let place = bytes.count
+        bytes.appendInteger(UInt32(0))
+        body(&self)
+        bytes.setInteger(UInt32(bytes.count - place - 4), at: place)
     }
+
+    mutating func append(_ more: some Collection<UInt8>) { bytes.append(contentsOf: more) }
 }
 
 /// Gives the fields of hostile bytes one by one; nil ends, and `isMalformed` tells whether for a bad reason.
@@ -56,7 +62,7 @@ extension Array where Element == UInt8 {
 
     mutating func setInteger(_ value: some FixedWidthInteger, at offset: Int) {
         Swift.withUnsafeBytes(of: value.littleEndian) { raw in
-            replaceSubrange(offset..<offset + raw.count, with: raw)
+            for (index, byte) in raw.enumerated() { self[offset + index] = byte }
         }
     }
 }

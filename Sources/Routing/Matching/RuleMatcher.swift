@@ -20,6 +20,7 @@ public protocol MatchLookups {
 }
 
 extension TableSet: MatchLookups {}
+extension RuleMatcher: Sendable where Lookups: Sendable {}
 
 public struct RuleMatcher<Lookups: MatchLookups> {
     private let rules: [Rule]

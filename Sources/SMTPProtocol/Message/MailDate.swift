@@ -16,19 +16,19 @@ public enum MailDate {
         let days = floorDivide(local, 86400)
         let second = Int(local - days * 86400)
         let (year, month, day) = civil(from: days)
-        var text = ""
+        var text: [UInt8] = []
         text.reserveCapacity(32)
-        text += weekdays[Int(((days % 7) + 11) % 7)]
-        text += ", \(day) "
-        text += months[month - 1]
-        text += " \(year) "
-        append(second / 3600, ":", to: &text)
-        append(second / 60 % 60, ":", to: &text)
-        append(second % 60, " ", to: &text)
-        text += offset < 0 ? "-" : "+"
-        append(abs(offset) / 60, "", to: &text)
-        append(abs(offset) % 60, "", to: &text)
-        return text
+        text += weekdays[Int(((days % 7) + 11) % 7)].utf8
+        append(day, ", ", 1, to: &text)
+        text.append(UInt8(ascii: " "))
+        text += months[month - 1].utf8
+        append(year, " ", 4, to: &text)
+        append(second / 3600, " ", 2, to: &text)
+        append(second / 60 % 60, ":", 2, to: &text)
+        append(second % 60, ":", 2, to: &text)
+        append(abs(offset) / 60, offset < 0 ? " -" : " +", 2, to: &text)
+        append(abs(offset) % 60, "", 2, to: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// 1900-01-02 and 9999-12-30, so that no offset leaves the range of years.
@@ -54,10 +54,13 @@ public enum MailDate {
 
     private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 { a >= 0 ? a / b : (a - b + 1) / b }
 
-    /// Two digits and what follows them.
-    private static func append(_ number: Int, _ rest: String, to text: inout String) {
-        if number < 10 { text += "0" }
-        text += "\(number)"
-        text += rest
+    /// A mark and a number: a year of four digits, or at least so many of two.
+    private static func append(_ number: Int, _ mark: StaticString, _ digits: Int, to text: inout [UInt8]) {
+        mark.withUTF8Buffer { text.append(contentsOf: $0) }
+        var unit = digits == 4 ? 1000 : digits == 2 || number > 9 ? 10 : 1
+        while unit > 0 {
+            text.append(UInt8(ascii: "0") + UInt8(number / unit % 10))
+            unit /= 10
+        }
     }
 }

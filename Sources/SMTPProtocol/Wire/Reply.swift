@@ -9,11 +9,16 @@ public struct Reply: Hashable, Sendable {
     public let status: EnhancedStatusCode?
     /// At least one line; printable, without line ends.
     public let lines: [String]
+    /// The reply as it goes over the wire, CRLF included; the enhanced status code stands on every line (RFC 2034 §4).
+    /// Control characters in a line, which could end it or forge another, go out as `?`. Put together once: most replies
+    /// are the same for every message.
+    public let bytes: [UInt8]
 
     /// - Parameter code: 200 to 559 (RFC 5321 §4.2.1: a first digit of 2 to 5, a second of 0 to 5).
     public init(_ code: Int, _ status: EnhancedStatusCode? = nil, _ lines: [String]) {
         precondition((200...559).contains(code) && !lines.isEmpty)
         (self.code, self.status, self.lines) = (code, status, lines)
+        bytes = Self.bytes(code, status, lines)
     }
 
     public init(_ code: Int, _ status: EnhancedStatusCode? = nil, _ line: String) { self.init(code, status, [line]) }
@@ -25,9 +30,7 @@ public struct Reply: Hashable, Sendable {
     /// The reply on one line, as logs and attempts keep it: `550 5.1.1 No such user`.
     public var summary: String { "\(code) " + (status.map { "\($0) " } ?? "") + lines.joined(separator: " ") }
 
-    /// The reply as it goes over the wire, CRLF included; the enhanced status code stands on every line (RFC 2034 §4).
-    /// Control characters in a line, which could end it or forge another, go out as `?`.
-    public var bytes: [UInt8] {
+    private static func bytes(_ code: Int, _ status: EnhancedStatusCode?, _ lines: [String]) -> [UInt8] {
         let start = Array("\(code)".utf8)
         let mark = status.map { Array("\($0) ".utf8) } ?? []
         var out: [UInt8] = []

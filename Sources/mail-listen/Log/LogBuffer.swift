@@ -52,6 +52,21 @@ final class LogBuffer: Sendable {
 
     func add(_ level: Logger.Level, _ message: String, _ metadata: Logger.Metadata) {
         let rest = LogFormat.rest(message: message, metadata: metadata)
+        keep(level) { $0 += rest.utf8 }
+    }
+
+    /// For the lines that every message has: they are put together in the buffer itself. What is not printable ASCII
+    /// shows as `?`.
+    func add(line: (inout [UInt8]) -> Void) {
+        keep(.info) { text in
+            let start = text.count
+            line(&text)
+            for place in start..<text.count where text[place] < 32 || text[place] > 126 { text[place] = 63 }
+            text.append(10)
+        }
+    }
+
+    private func keep(_ level: Logger.Level, _ append: (inout [UInt8]) -> Void) {
         let now = Timestamp.now()
         let isFirst = state.access { state in
             let isFirst = state.text.isEmpty
@@ -63,7 +78,7 @@ final class LogBuffer: Sendable {
                 state.start = (now, level, format.start(level: level, now: now))
             }
             state.text += state.start.text.utf8
-            state.text += rest.utf8
+            append(&state.text)
             return isFirst
         }
         if level >= .warning {

@@ -9,9 +9,10 @@ import Transport
 /// Each line begins with the sixteen digits of its session. `host` is always `<unknown>`, OpenSMTPD's word for a client
 /// without a name: names are not looked up.
 struct SessionLog: Sendable {
+    private let buffer: LogBuffer
     private let logger: Logger
 
-    init(_ logger: Logger) { self.logger = logger }
+    init(_ buffer: LogBuffer) { (self.buffer, logger) = (buffer, buffer.logger) }
 
     func connected(_ session: SessionFacts) {
         logger.info("\(session.sessionName) smtp connected address=\(session.clientAddress) host=<unknown>")
@@ -19,25 +20,28 @@ struct SessionLog: Sendable {
 
     /// The message and a line for each recipient; `evpid` is the queue ID and the recipient's number.
     func stored(_ mail: StoredMail) {
-        for line in Self.lines(mail) { logger.info("\(line)") }
-    }
-
-    static func lines(_ mail: StoredMail) -> [String] {
-        let (name, id) = (mail.session.sessionName, mail.envelope.id.description)
-        let recipients = mail.envelope.recipients
-        var start = name
-        start += " smtp envelope evpid="
-        start += id
-        var middle = " from=<"
-        middle += mail.envelope.reversePath.description
-        middle += "> to=<"
-        let first =
-            "\(name) smtp message id=\(id) size=\(mail.size) nrcpt=\(recipients.count)"
-            + " proto=\(mail.session.esmtp ? "ESMTP" : "SMTP")"
-        return [first]
-            + recipients.enumerated().map { number, recipient in
-                "\(start).\(number)\(middle)\(recipient.forwardPath)>"
+        let start = Array("\(mail.session.sessionName) smtp ".utf8)
+        let envelope = mail.envelope
+        let id = Array(envelope.id.description.utf8)
+        buffer.add { line in
+            line += start
+            line += "message id=".utf8
+            line += id
+            line += " size=\(mail.size) nrcpt=\(envelope.recipients.count)".utf8
+            line += mail.session.esmtp ? " proto=ESMTP".utf8 : " proto=SMTP".utf8
+        }
+        for (number, recipient) in envelope.recipients.enumerated() {
+            buffer.add { line in
+                line += start
+                line += "envelope evpid=".utf8
+                line += id
+                line += ".\(number) from=<".utf8
+                line += envelope.reversePath.description.utf8
+                line += "> to=<".utf8
+                line += recipient.forwardPath.description.utf8
+                line += ">".utf8
             }
+        }
     }
 
     func refused(command: String, _ reply: Reply, _ session: SessionFacts) {

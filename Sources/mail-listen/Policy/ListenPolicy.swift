@@ -2,7 +2,6 @@
 // itself (RecipientJudge), storing (MailStore), the words of the log (SessionLog).
 
 import CommandKit
-import Logging
 import MailModel
 import QueueKit
 import Routing
@@ -20,7 +19,7 @@ struct ListenPolicy: ServerPolicy {
     private let hostnames: [String]
 
     init(
-        setting: Setting, endpoints: [(options: ServerConfiguration, tag: String?)], store: MailStore, log: Logger
+        setting: Setting, endpoints: [(options: ServerConfiguration, tag: String?)], store: MailStore, log: LogBuffer
     ) throws(CommandFailure) {
         judge = RecipientJudge(setting.router)
         (tags, hostnames) = (endpoints.map(\.tag), endpoints.map(\.options.hostname))

@@ -22,7 +22,7 @@ struct NetworkService {
         let endpoints = try Endpoint.all(inherited, setting, logger)
         let store = try MailStore(setting, logger: logger)
         let policy = try ListenPolicy(
-            setting: setting, endpoints: endpoints.map { ($0.options, $0.tag) }, store: store, log: logger)
+            setting: setting, endpoints: endpoints.map { ($0.options, $0.tag) }, store: store, log: log)
         let server = try start(endpoints, policy, Self.limits(openFiles))
         announce(endpoints, logger)
 

@@ -23,7 +23,7 @@ enum StdioService {
         let listener = setting.configuration.listeners.first
         let options = Endpoint.options(listener, setting)
         let policy = try ListenPolicy(
-            setting: setting, endpoints: [(options, listener?.tag)], store: store, log: logger)
+            setting: setting, endpoints: [(options, listener?.tag)], store: store, log: log)
         StdioSession(
             configuration: options, policy: policy,
             facts: client(SessionFacts(descriptor: STDIN_FILENO), environment: Environment.all())
