@@ -22,9 +22,21 @@ def send_smtp(files, port):
                 content = normalised(file.read_bytes())
                 options = ["BODY=8BITMIME"] if any(octet > 127 for octet in content) else []
                 recipients = [f"smtp-{file.name}@next.example", f"smtp-{file.name}@here.example"]
+                if not content:
+                    send_nothing(session, f"{file.name}@from.example", recipients)
+                    continue
                 refused = session.sendmail(f"{file.name}@from.example", recipients, content, options)
                 if refused:
                     raise SystemExit(f"{file.name}: refused: {refused}")
+
+
+def send_nothing(session, sender, recipients):
+    """A message without an octet: sendmail would give it a line."""
+    commands = [f"MAIL FROM:<{sender}>"] + [f"RCPT TO:<{recipient}>" for recipient in recipients] + ["DATA", "."]
+    for command in commands:
+        code, text = session.docmd(command)
+        if code >= 400:
+            raise SystemExit(f"{command}: {code} {text}")
 
 
 def enqueue(file, configuration):
