@@ -80,7 +80,7 @@ final class Services: SupervisionDelegate {
 
     func becameReady() {
         let places = listeners.places.joined(separator: " ")
-        log.info("ready", metadata: ["listeners": "\(places)", "spool": "\(configuration.queueDirectory)"])
+        log.info("supervise: ready", metadata: ["listeners": "\(places)", "spool": "\(configuration.queueDirectory)"])
         tell { () throws(CommandFailure) in try readiness.ready(status: "Listening on \(places)") }
     }
 

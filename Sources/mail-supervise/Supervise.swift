@@ -41,6 +41,6 @@ struct Supervise: ParsableCommand {
         let roles = ServiceRole.allCases.filter { $0 != .listener || !services.listeners.sockets.isEmpty }
         defer { services.agentSocket.remove() }
         try SupervisionLoop(roles: roles, delegate: services, log: log).run()
-        log.info("stopped")
+        log.info("supervise: stopped")
     }
 }

@@ -30,7 +30,7 @@ struct NetworkService {
         tell(logger) { () throws(CommandFailure) in try readiness.stopping() }
         finish { await server.shutdown(within: Self.grace) }
         store.close()
-        logger.info("stopped")
+        logger.info("listen: stopped")
     }
 
     private func start(
@@ -53,7 +53,7 @@ struct NetworkService {
     private func announce(_ endpoints: [Endpoint], _ logger: Logger) {
         let places = endpoints.map(\.place).joined(separator: " ")
         logger.info(
-            "ready", metadata: ["listeners": "\(places)", "spool": "\(setting.configuration.queueDirectory)"])
+            "listen: ready", metadata: ["listeners": "\(places)", "spool": "\(setting.configuration.queueDirectory)"])
         tell(logger) { () throws(CommandFailure) in try readiness.ready(status: "Listening on \(places)") }
     }
 
