@@ -85,7 +85,7 @@ public struct Mailbox: Sendable {
     }
 
     /// The ASCII part of `isAtomText`.
-    private static func isAtomOctet(_ octet: UInt8) -> Bool {
+    package static func isAtomOctet(_ octet: UInt8) -> Bool {
         switch octet {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
             UInt8(ascii: "0")...UInt8(ascii: "9"):

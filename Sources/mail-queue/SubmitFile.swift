@@ -35,24 +35,12 @@ enum SubmitFile {
     private static func content(_ configuration: Configuration) -> SubmitConfiguration {
         var submit = SubmitConfiguration(spool: configuration.queueDirectory)
         submit.maxMessageSize = configuration.maxMessageSize
-        let name = configuration.listeners.compactMap(\.hostname).first ?? machineName()
+        let name = configuration.listeners.compactMap(\.hostname).first ?? Machine.name
         var named = submit
         (named.domain, named.hostname) = (name, name)
         // A machine's name may be anything; one that mail-enqueue would refuse is left out.
         let isReadable = (try? SubmitConfiguration.parse(text: named.render(), path: "submit.conf")) == named
         return isReadable ? named : submit
-    }
-
-    private static func machineName() -> String? {
-        var name = [UInt8](repeating: 0, count: 256)
-        let isKnown = name.withUnsafeMutableBytes { bytes in
-            bytes.withMemoryRebound(to: CChar.self) { chars in
-                chars.baseAddress.map { gethostname($0, chars.count - 1) == 0 } ?? false
-            }
-        }
-        guard isKnown else { return nil }
-        let text = String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
-        return text.isEmpty ? nil : text
     }
 
     private static func isCurrent(_ path: String, _ text: String) -> Bool {

@@ -82,7 +82,8 @@ enum ClientCommands {
         let type = String(value[..<semicolon])
         let address = String(value[octets.index(after: semicolon)...])
         let encoded = try xtext(address, "original recipient")
-        guard type.utf8.allSatisfy({ isAtomOctet($0) }), type.utf8.count + encoded.utf8.count < originalRecipientLimit
+        guard type.utf8.allSatisfy({ HeaderText.isAtom($0) }),
+            type.utf8.count + encoded.utf8.count < originalRecipientLimit
         else { return "" }
         return " ORCPT=\(type);\(encoded)"
     }
@@ -107,7 +108,7 @@ enum ClientCommands {
     private static func quoted(_ local: String) -> String {
         let octets = Array(local.utf8)
         let parts = octets.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        if parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { isAtomOctet($0) } }) { return local }
+        if parts.allSatisfy({ !$0.isEmpty && $0.allSatisfy { HeaderText.isAtom($0) } }) { return local }
         var out = "\""
         for scalar in local.unicodeScalars {
             if scalar == "\"" || scalar == "\\" { out += "\\" }
@@ -144,15 +145,5 @@ enum ClientCommands {
 
     private static func isWord(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { (33...126).contains($0) }
-    }
-
-    /// RFC 5322 §3.2.3 atext and, by RFC 6531 §3.3, everything that is not ASCII.
-    private static func isAtomOctet(_ octet: UInt8) -> Bool {
-        switch octet {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), 128...255:
-            true
-        default: "!#$%&'*+-/=?^_`{|}~".utf8.contains(octet)
-        }
     }
 }

@@ -1,23 +1,14 @@
 // Owns: writing values into header fields so that they stay inside: atoms, phrases, folds. Refuses: reading.
 
+import MailModel
+
 enum HeaderText {
     /// RFC 5322 §2.1.1: a line has at most 998 octets besides its CRLF, and should have 78.
     static let lineLimit = 998
     static let usualLine = 78
 
     /// RFC 5322 §3.2.3 atext and, by RFC 6532 §3.2, everything that is not ASCII.
-    static func isAtom(_ octet: UInt8) -> Bool {
-        switch octet {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), 128...255:
-            true
-        case UInt8(ascii: "!"), UInt8(ascii: "#")...UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
-            UInt8(ascii: "-"), UInt8(ascii: "/"), UInt8(ascii: "="), UInt8(ascii: "?"),
-            UInt8(ascii: "^")...UInt8(ascii: "`"), UInt8(ascii: "{")...UInt8(ascii: "~"):
-            true
-        default: false
-        }
-    }
+    static func isAtom(_ octet: UInt8) -> Bool { octet >= 128 || Mailbox.isAtomOctet(octet) }
 
     /// A host's name fit for `by`, a message-ID or a MIME parameter: letters, digits, hyphens, dots and underscores;
     /// what is none of these becomes a hyphen. Never empty, at most 255 octets.

@@ -4,6 +4,7 @@
 // before the rename leaves a file in tmp/, which Maildir readers remove after 36 hours and never show.
 
 import CLinux
+import CommandKit
 import Glibc
 import SystemPackage
 
@@ -19,13 +20,10 @@ struct MaildirName {
     static func next() -> MaildirName {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        var name = [CChar](repeating: 0, count: 256)
-        let isNamed = gethostname(&name, name.count - 1) == 0
-        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
         return MaildirName(
             seconds: time.tv_sec, microseconds: time.tv_nsec / 1000, pid: getpid(),
             random: .random(in: .min ... .max),
-            host: isNamed && !bytes.isEmpty ? String(decoding: bytes, as: UTF8.self) : "localhost")
+            host: Machine.name)
     }
 
     /// A slash would lead elsewhere and a colon would begin the flags: both are written as their octal numbers.
