@@ -296,21 +296,18 @@ private final class Runner {
         #expect(runner.queue.ids == [notice.id])
     }
 
-    @Test func clockStepGivesEachMessageOneAttempt() throws {
+    @Test(arguments: [Duration.seconds(86400 * 5), .seconds(-86400 * 5)])
+    func aStepOfTheWallClockNeitherHurriesNorDelays(step: Duration) throws {
         let spool = try TemporarySpool()
         let clock = FixedClock()
         try drop(spool, envelope())
         let runner = try Runner(spool, clock: clock)
         try runner.collect { runner.queue.count == 1 }
-        for expected in [false, true] {
-            let id = try #require(runner.queue.takeDue(limit: 1).first)
-            #expect(try runner.queue.open(id).mayExpire == expected)
-            try runner.queue.finish(id)
-            clock.advance(.seconds(700))
-        }
-        clock.stepWall(.seconds(86400 * 5))
-        let id = try #require(runner.queue.takeDue(limit: 1).first)
-        #expect(try !runner.queue.open(id).mayExpire)
+        #expect(try runner.tryAll(.deferred, reply: "450 later").count == 1)
+        clock.stepWall(step)
+        #expect(runner.queue.takeDue(limit: 1).isEmpty)
+        clock.advance(.seconds(67))
+        #expect(runner.queue.takeDue(limit: 1).count == 1)
     }
 }
 

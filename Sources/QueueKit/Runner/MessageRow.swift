@@ -18,8 +18,6 @@ struct MessageRow: Sendable {
     var inFlight = false
     /// An operator wants it removed as soon as the attempt is over.
     var removalAsked = false
-    /// Attempted since the last step of the wall clock (or since the start): only then may it expire.
-    var triedSinceStep = false
 }
 
 /// One message's place in the order of attempts; stale when the row says otherwise.

@@ -20,19 +20,15 @@ public struct DueMessage {
     public let attempts: Int
     /// How many delay DSNs were sent about it.
     public let warnings: Int
-    /// Whether it may expire now: never before one attempt since the clock last stepped.
-    public let mayExpire: Bool
     private let reader: SegmentReader
     private let message: StoredMessage
 
     init(
-        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, warnings: Int,
-        mayExpire: Bool
+        _ reader: SegmentReader, _ message: StoredMessage, outstanding: [Outstanding], attempts: Int, warnings: Int
     ) {
         (self.reader, self.message) = (reader, message)
         (envelope, size) = (message.envelope, message.contentLength)
-        (self.outstanding, self.attempts) = (outstanding, attempts)
-        (self.warnings, self.mayExpire) = (warnings, mayExpire)
+        (self.outstanding, self.attempts, self.warnings) = (outstanding, attempts, warnings)
     }
 
     /// A new reading of the content from its start.
@@ -87,7 +83,6 @@ extension Queue {
     /// The messages that are due, oldest first; each is then in flight until `finish`.
     public func takeDue(limit: Int) -> [QueueID] {
         readNotes()
-        watchClock()
         let now = clock.monotonic()
         var taken: [QueueID] = []
         while taken.count < limit {
@@ -99,14 +94,6 @@ extension Queue {
             taken.append(first.id)
         }
         return taken
-    }
-
-    /// After a step of the wall clock of over an hour each message gets one attempt before it may expire.
-    private func watchClock() {
-        let offset = clock.now().milliseconds - clock.monotonic()
-        guard abs(offset - clockOffset) > 3_600_000 else { return }
-        clockOffset = offset
-        for id in Array(rows.keys) { rows[id]?.triedSinceStep = false }
     }
 
     /// Opens a message that `takeDue` gave, with room reserved for the results of an attempt.
@@ -122,8 +109,7 @@ extension Queue {
             let outstanding = outstanding(message, segment.states[row.offset])
             try reserve(results: outstanding.count + 1, of: row.offset, segment)
             return DueMessage(
-                reader, message, outstanding: outstanding, attempts: Int(row.attempts), warnings: Int(row.warnings),
-                mayExpire: row.triedSinceStep)
+                reader, message, outstanding: outstanding, attempts: Int(row.attempts), warnings: Int(row.warnings))
         } catch {
             switch error.kind {
             case .corrupt: quarantineMessage(id, row, segment)
@@ -271,7 +257,6 @@ extension Queue {
         segment.inFlight -= 1
         row.inFlight = false
         row.attempts = row.attempts == .max ? .max : row.attempts + 1
-        row.triedSinceStep = true
         let pause = options.schedule.pause(afterAttempts: Int(row.attempts), jitter: Double.random(in: 0...1))
         row.due = clock.monotonic() + pause.milliseconds
         let next = clock.now().advanced(by: pause)

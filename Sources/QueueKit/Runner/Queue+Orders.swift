@@ -22,9 +22,6 @@ extension Queue {
         return id
     }
 
-    /// Whether a message is in the queue.
-    public func contains(_ id: QueueID) -> Bool { rows[id] != nil }
-
     /// Keeps a message from being tried until it is released. False when it was held already.
     public func hold(_ id: QueueID, reason: String) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], !row.isHeld else { return false }

@@ -69,7 +69,6 @@ public final class Queue {
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
-    var clockOffset: Int64
 
     /// What helpers tell the runner's thread.
     enum Note: Sendable {
@@ -114,7 +113,6 @@ public final class Queue {
         }
         housekeeping = try housekeeper.start()
         copying = try WorkQueue("pickup")
-        clockOffset = options.clock.now().milliseconds - options.clock.monotonic()
         do throws(QueueError) {
             try recover()
         } catch {
@@ -130,7 +128,6 @@ public final class Queue {
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
     /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
     public var isCollecting: Bool { drops.values.contains(where: \.isMoving) || !inbox.access { $0.isEmpty } }
-    public var inFlightCount: Int { segments.values.reduce(0) { $0 + $1.inFlight } }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.

@@ -81,7 +81,8 @@ extension Runner {
         notify(current) { [inbox] error in inbox.post(.notified(id, error)) }
     }
 
-    /// Every message gets an attempt first; after it, one that is older than its time fails.
+    /// Every message gets an attempt first, also after a step of the wall clock; then one that is older than its time
+    /// fails.
     private func expire(_ current: inout Progress) {
         let (arrival, now) = (current.message.envelope.arrival, clock.now())
         let isLate = current.deferred.map { failure in
