@@ -19,7 +19,8 @@ public final class OfflineDrop {
 
     /// - Throws: QueueError `.missing` when there is no spool, or what stands in the way of creating the file.
     public init(
-        _ layout: SpoolLayout, _ envelope: Envelope, clock: any TimeSource = SystemClock(),
+        _ layout: SpoolLayout, _ envelope: Envelope, protection: Protection = .none,
+        clock: any TimeSource = SystemClock(),
         syscalls: any Syscalls = LibC()
     ) throws(QueueError) {
         _ = try SpoolMeta.read(layout, syscalls: syscalls)

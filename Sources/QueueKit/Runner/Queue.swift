@@ -27,6 +27,10 @@ public struct QueueOptions: Sendable {
     public var schedule: RetrySchedule
     /// Octets of a message's content; larger drops are refused.
     public var sizeLimit: Int64
+    /// How the runner's own segments are written.
+    public var protection = Protection.none
+    /// What opens sealed segments; nil when the queue was never sealed.
+    public var keys: KeyRing?
     public var clock: any TimeSource = SystemClock()
     public var syscalls: any Syscalls = LibC()
 
@@ -98,7 +102,9 @@ public final class Queue {
         quarantine = Quarantine(
             directory: try Directory(layout.path(.quarantine), syscalls: syscalls), clock: options.clock)
         stores = [queueDirectory, incomingDirectory].map { DirectorySegmentStore($0, clock: options.clock) }
-        intake = try Intake(layout, place: .queue, clock: options.clock, syscalls: syscalls, committed: wake)
+        intake = try Intake(
+            layout, place: .queue, protection: options.protection, clock: options.clock, syscalls: syscalls,
+            committed: wake)
         let inbox = Monitor<[Note]>([])
         self.inbox = inbox
         housekeeper = Housekeeper(journals: queueDirectory) { event in

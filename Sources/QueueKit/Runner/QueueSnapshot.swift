@@ -49,14 +49,16 @@ public struct QueueSnapshot {
     private var places: [QueueID: (SegmentReader, StoredMessage)] = [:]
     private let syscalls: any Syscalls
     private let wanted: ClosedRange<QueueID>?
+    private let keys: KeyRing?
 
     /// - Parameter prefix: only messages whose queue ID begins with it.
+    /// - Parameter keys: what opens sealed segments; without them sealed mail is counted, not shown.
     /// - Throws: QueueError when the spool is missing, newer, or its folders can't be listed.
     public init(
-        _ layout: SpoolLayout, prefix: String? = nil, syscalls: any Syscalls = LibC()
+        _ layout: SpoolLayout, prefix: String? = nil, keys: KeyRing? = nil, syscalls: any Syscalls = LibC()
     ) throws(QueueError) {
         _ = try SpoolMeta.read(layout, syscalls: syscalls)
-        self.syscalls = syscalls
+        (self.keys, self.syscalls) = (keys, syscalls)
         wanted = prefix.flatMap(QueueID.range(ofPrefix:))
         guard prefix == nil || wanted != nil else { return }
         let queue = try Directory(layout.path(.queue), syscalls: syscalls)

@@ -25,6 +25,7 @@ public struct IntakeLimits: Hashable, Sendable {
 public final class Intake: Sendable {
     let store: DirectorySegmentStore
     let role: SegmentRole
+    let protection: Protection
     let limits: IntakeLimits
     let clock: any TimeSource
     let gathered = Monitor(0)
@@ -37,17 +38,19 @@ public final class Intake: Sendable {
 
     /// - Parameters:
     ///   - place: `.incoming` for a listener, `.queue` for the runner.
+    ///   - protection: how its segments are written; a sealer of the role that belongs to the place.
     ///   - committed: told from another thread after each commit.
     /// - Throws: QueueError when the spool is missing, newer, or its directory can't be opened.
     public init(
-        _ layout: SpoolLayout, place: SpoolLayout.Place, limits: IntakeLimits = IntakeLimits(),
+        _ layout: SpoolLayout, place: SpoolLayout.Place, protection: Protection = .none,
+        limits: IntakeLimits = IntakeLimits(),
         clock: any TimeSource = SystemClock(), syscalls: any Syscalls = LibC(),
         committed: @escaping @Sendable () -> Void = {}
     ) throws(QueueError) {
         _ = try SpoolMeta.read(layout, syscalls: syscalls)
         store = DirectorySegmentStore(try Directory(layout.path(place), syscalls: syscalls), clock: clock)
         role = place == .incoming ? .listener : .runner
-        (self.limits, self.clock) = (limits, clock)
+        (self.protection, self.limits, self.clock) = (protection, limits, clock)
         let trigger = place == .incoming ? TriggerWriter(layout, syscalls: syscalls) : nil
         announce = {
             trigger?.pull()
