@@ -147,6 +147,10 @@ extension Queue {
         return now + min(max(0, next.milliseconds - clock.now().milliseconds), longest)
     }
 
+    func reader(_ file: OpenFile, _ segment: TrackedSegment) throws(QueueError) -> SegmentReader {
+        try SegmentReader(file, in: segment.store.place, keys: options.keys, known: segment.secret)
+    }
+
     /// The message behind a row, read from its segment.
     func storedMessage(_ row: MessageRow) throws(QueueError) -> (reader: SegmentReader, message: StoredMessage) {
         guard let segment = segments[row.segment] else {
@@ -161,7 +165,7 @@ extension Queue {
                     .missing, "open segment \(row.segment)",
                     explanation: "it is gone. Restore it from a backup; its messages are known again then.")
             }
-            reader = try SegmentReader(file)
+            reader = try self.reader(file, segment)
         }
         guard let message = try reader.message(at: row.offset) else {
             throw QueueError(

@@ -101,7 +101,10 @@ public final class Queue {
         incomingDirectory = try Directory(layout.path(.incoming), syscalls: syscalls)
         quarantine = Quarantine(
             directory: try Directory(layout.path(.quarantine), syscalls: syscalls), clock: options.clock)
-        stores = [queueDirectory, incomingDirectory].map { DirectorySegmentStore($0, clock: options.clock) }
+        stores = [
+            DirectorySegmentStore(queueDirectory, .queue, clock: options.clock),
+            DirectorySegmentStore(incomingDirectory, .incoming, clock: options.clock),
+        ]
         intake = try Intake(
             layout, place: .queue, protection: options.protection, clock: options.clock, syscalls: syscalls,
             committed: wake)

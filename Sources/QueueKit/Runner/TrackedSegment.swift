@@ -9,7 +9,11 @@ final class TrackedSegment {
     let store: any SegmentStore
     /// While its writer lives; nil once it is closed.
     var live: SegmentReader?
-    var stamp: UInt64
+    let stamp: UInt64
+    /// Of a sealed segment: found once, since every attempt needs it.
+    let secret: SegmentSecret?
+    /// What it is sealed for; nil for a plain one.
+    let keyID: KeyID?
     var scannedTo = SegmentHeader.firstRecord
     /// Of messages that are not final.
     var remaining = 0
@@ -34,8 +38,9 @@ final class TrackedSegment {
     /// Of messages with more to remember than a row: several recipients, expansions.
     var states: [Int64: MessageState] = [:]
 
-    init(_ name: SegmentName, store: any SegmentStore, stamp: UInt64) {
-        (self.name, self.store, self.stamp) = (name, store, stamp)
+    init(_ name: SegmentName, store: any SegmentStore, _ reader: SegmentReader) {
+        (self.name, self.store, stamp, secret) = (name, store, reader.header.stamp, reader.secret)
+        keyID = reader.header.flags.contains(.sealed) ? KeyID(rawValue: reader.header.keyID) : nil
     }
 
     var isClosed: Bool { live == nil }
