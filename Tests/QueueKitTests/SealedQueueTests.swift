@@ -118,15 +118,14 @@ private enum Kind: CaseIterable {
     @Test func aJournalOfAnUnknownKeyIsHeldToo() throws {
         let spool = try Spool()
         let ids = try spool.listen([envelope(), envelope()]).map(\.message.id)
-        do {
-            let runner = try spool.runner()
-            try runner.attempt(runner.queue.takeDue(limit: 1)[0], .delivered)
-            runner.queue.close()
-        }
+        let first = try spool.runner()
+        let delivered = first.queue.takeDue(limit: 1)[0]
+        try first.attempt(delivered, .delivered)
+        first.queue.close()
         let blind = try spool.runner(keys: try KeyRing(try .random()))
         #expect(blind.queue.count == 0)
         blind.queue.close()
-        #expect(try spool.runner().queue.ids == [ids[1]], "nothing was lost, nothing comes twice")
+        #expect(try spool.runner().queue.ids == ids.filter { $0 != delivered }, "nothing was lost, nothing comes twice")
     }
 
     /// The first order of trust: a file counts for what its writer could seal where it lies.

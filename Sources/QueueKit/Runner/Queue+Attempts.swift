@@ -72,7 +72,7 @@ extension Queue {
     private func dropStale() {
         while let first = due.min {
             if let row = rows[first.id], row.due == first.due, !row.isHeld, !row.inFlight,
-                !awaitingDrop.contains(first.id)
+                !awaitingDrop.contains(first.id), moving[first.id] == nil
             {
                 return
             }

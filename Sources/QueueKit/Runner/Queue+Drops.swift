@@ -111,7 +111,7 @@ extension Queue {
         let stored = try OfflinePickup.envelope(of: message, reader, clock: clock)
         drops[name] = .copying
         awaitingDrop.insert(message.id)
-        let copy = DropCopy(name: name, reader: reader, message: message, stored: stored)
+        let copy = DropCopy(name: name, copy: MessageCopy(reader: reader, message: message, stored: stored))
         copying.run { [intake, offlineDirectory, housekeeper, inbox, wake] in
             copy.run(into: intake, offlineDirectory, housekeeper) { end in
                 inbox.update { $0.append(.copied(drop: name, message.id, end)) }

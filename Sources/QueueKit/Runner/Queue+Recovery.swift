@@ -13,6 +13,7 @@ extension Queue {
         let names = try queueDirectory.names()
         removeUnfinished()
         for store in stores { attempt { () throws(QueueError) in try discover(store) } }
+        removeAsked()
         // Retired segments go before their journals: a journal alone is the rest of that.
         for name in names.compactMap(SegmentName.init(journal:)) where segments[name] == nil && retiring[name] == nil {
             attempt { () throws(QueueError) in
@@ -123,11 +124,14 @@ extension Queue {
             continuing: contents, name: name, in: queueDirectory, try seal(contents.header.keyID))
         segment.journal?.rest()
         var index: [IndexRow]?
-        var states: [Int64: [JournalEntry]] = [:]
+        var (states, carried): ([Int64: [JournalEntry]], [Int64: [JournalEntry]]) = ([:], [:])
         for entry in contents.frameEntries.lazy.flatMap(\.entries) {
             if case .index(let rows) = entry { index = rows }
+            if case .carried(let message, let first) = entry { carried[message] = first }
             if let message = entry.message { states[message, default: []].append(entry) }
         }
+        // Without an index the messages themselves are read, and say what they carry.
+        if index != nil { states.merge(carried) { later, first in first + later } }
         return (index, states)
     }
 

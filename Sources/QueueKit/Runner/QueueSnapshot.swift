@@ -49,6 +49,7 @@ public struct QueueSnapshot {
     /// Sealed mail without the key that opens it. Counted whatever prefix was asked for.
     public private(set) var hidden = HiddenMail()
     private var places: [QueueID: (SegmentReader, StoredMessage)] = [:]
+    private var generations: [QueueID: UInt32] = [:]
     private let syscalls: any Syscalls
     private let wanted: ClosedRange<QueueID>?
     private let keys: KeyRing?
@@ -162,9 +163,16 @@ public struct QueueSnapshot {
         guard wanted?.contains(message.id) ?? true else { return }
         let envelope = message.envelope
         var state = MessageState(recipientCount: envelope.recipients.count, held: envelope.held)
-        for entry in entries { state.apply(entry) }
-        guard !state.isFinal else { return }
-        if places[message.id] != nil { messages.removeAll { $0.id == message.id } }
+        let isRunners = reader.header.role == .runner
+        for entry in (isRunners ? message.stored.carried : []) + entries { state.apply(entry) }
+        guard !state.isFinal, !state.isRemovalAsked else { return }
+        let generation = max(state.generation, isRunners ? message.stored.generation : 0)
+        if let known = generations[message.id] {
+            // While a message moves, or after a crash, there are two copies.
+            guard generation >= known else { return }
+            messages.removeAll { $0.id == message.id }
+        }
+        generations[message.id] = generation
         places[message.id] = (reader, message)
         let recipients = (envelope.recipients + state.expansions).enumerated().map { number, recipient in
             MessageSummary.RecipientSummary(
