@@ -44,11 +44,7 @@ extension Configuration {
     public static func load(
         path: String, facts: EnvironmentFacts = .current()
     ) throws(ConfigurationError) -> Configuration {
-        let text: String
-        do { text = try read(path) } catch {
-            throw ConfigurationError(file: path, message: "cannot read the configuration: \(error.reason)")
-        }
-        return try parse(text: text, path: path, facts: facts, readInclude: read)
+        try ConfigurationFiles.load(path: path, facts: facts).configuration
     }
 
     /// Searches as pouch.conf(5) says: `-C FILE`, `$POUCH_CONF`, the system's file, the built-in default.
@@ -64,9 +60,5 @@ extension Configuration {
             option: option, variable: facts.configurationVariable, systemFileExists: exists)
         guard let path = search.path else { return (builtInDefault(facts), search) }
         return (try load(path: path, facts: facts), search)
-    }
-
-    private static func read(_ path: String) throws(UnreadableFile) -> String {
-        try TextFile.read(path, limit: fileLimit)
     }
 }
