@@ -145,7 +145,7 @@ public final class SupervisionLoop {
             let (reader, writer) = try readinessPipe()
             defer { Glibc.close(writer.rawValue) }
             pipes[instance] = reader
-            let number = InheritedSocket.first + Int32(launch.listening.count)
+            let number = launch.nextDescriptor
             launch.mappings += [.init(null.rawValue, as: 0), .init(writer.rawValue, as: number)]
             launch.arguments += ["--ready-fd", String(number)]
             launch.deathSignal = .terminate
