@@ -70,7 +70,8 @@ let package = Package(
         .executableTarget(
             name: "mail-listen",
             dependencies: [
-                "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 arguments, logging, system,
             ],
             swiftSettings: strict),

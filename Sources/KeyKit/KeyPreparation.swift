@@ -42,8 +42,10 @@ public struct KeyPreparation: Sendable {
         _ passphrase: Secret, _ passphrases: Passphrases, checkOnly: Bool
     ) throws(CommandFailure) {
         guard !checkOnly else { return done.append("would make \(store.path)") }
-        let file = try sealing { () throws(SealError) in
-            SpoolKeyFile(try SpoolKey(.random(), passphrase: passphrase, iterations: encryption.iterations))
+        let (file, key) = try sealing { () throws(SealError) in
+            let seed = try SpoolSeed.random()
+            let key = try SpoolKey(seed, passphrase: passphrase, iterations: encryption.iterations)
+            return (SpoolKeyFile(key), try KeyRing(seed).publicKey)
         }
         guard try onSpool({ () throws(QueueError) in try store.create(file, owners: owners) }) else {
             // Another init was faster: its key is the one.
@@ -51,7 +53,7 @@ public struct KeyPreparation: Sendable {
             return try open(file, passphrases, checkOnly: false)
         }
         warnings.append("made \(store.path). Losing it loses all mail in the queue. Back it up now: \(backup)")
-        try open(file, passphrases, checkOnly: false)
+        publicKey = key
     }
 
     private mutating func open(

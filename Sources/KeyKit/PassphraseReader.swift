@@ -40,7 +40,7 @@ public struct PassphraseReader {
         }
         if passphrase.characterCount < Self.goodLength {
             warn(
-                "the queue's passphrase (\(source.place)) has fewer than \(Self.goodLength) characters, which is easy to "
+                "the queue's passphrase from \(source.place) has fewer than \(Self.goodLength) characters, which is easy to "
                     + "guess for who has a copy of spool.key. Choose a longer one, and name this one in queue encryption "
                     + "previous key.")
         }
