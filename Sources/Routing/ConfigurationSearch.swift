@@ -47,18 +47,38 @@ extension Configuration {
         try ConfigurationFiles.load(path: path, facts: facts).configuration
     }
 
+    /// Reads what was handed over when there is such a thing, else searches.
+    ///
+    /// - Parameter bundle: what `ConfigurationFiles.bundle` made.
+    public static func locate(
+        option: String?, bundle: [UInt8]?, facts: EnvironmentFacts = .current()
+    ) throws(ConfigurationError) -> Configuration {
+        guard let bundle else { return try locate(option: option, facts: facts).configuration }
+        return try ConfigurationFiles.load(bundle: bundle, facts: facts).configuration
+    }
+
     /// Searches as pouch.conf(5) says: `-C FILE`, `$POUCH_CONF`, the system's file, the built-in default.
     /// - Parameter option: the value of `-C`.
     public static func locate(
         option: String?, facts: EnvironmentFacts = .current()
     ) throws(ConfigurationError) -> (configuration: Configuration, search: ConfigurationSearch) {
+        let (files, search) = try ConfigurationFiles.locate(option: option, facts: facts)
+        return (files?.configuration ?? builtInDefault(facts), search)
+    }
+}
+
+extension ConfigurationFiles {
+    /// As `Configuration.locate`, with the texts; nil files stand for the built-in default.
+    public static func locate(
+        option: String?, facts: EnvironmentFacts = .current()
+    ) throws(ConfigurationError) -> (files: ConfigurationFiles?, search: ConfigurationSearch) {
         guard option != "" else {
             throw ConfigurationError(file: "-C", message: "the path of the configuration is empty. Name a file.")
         }
         let exists = option == nil && TextFile.exists(ConfigurationSearch.systemPath)
         let search = ConfigurationSearch.decide(
             option: option, variable: facts.configurationVariable, systemFileExists: exists)
-        guard let path = search.path else { return (builtInDefault(facts), search) }
+        guard let path = search.path else { return (nil, search) }
         return (try load(path: path, facts: facts), search)
     }
 }

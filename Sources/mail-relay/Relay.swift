@@ -29,8 +29,13 @@ struct Relay: ParsableCommand {
     @Option(help: ArgumentHelp("Take the private key from this descriptor.", valueName: "fd"))
     var keyFd: Int32?
 
+    @Option(help: ArgumentHelp("Read the configuration from here (mail-supervise).", valueName: "fd"))
+    var configurationFd: Int32?
+
     func validate() throws {
-        if keyFd != nil && agent { throw ValidationError("--key-fd and --agent exclude each other.") }
+        if agent && (keyFd != nil || configurationFd != nil) {
+            throw ValidationError("--agent takes no keys: --key-fd and --configuration-fd are the runner's.")
+        }
         if once && agent { throw ValidationError("--once and --agent exclude each other.") }
     }
 
@@ -42,11 +47,14 @@ struct Relay: ParsableCommand {
         let part = try keyFd.map { (number) throws(CommandFailure) in
             try HandedKeys.take(number, option: "--key-fd")
         }
+        let bundle = try configurationFd.map { (number) throws(CommandFailure) in
+            try SealedMemory.take(number, option: "--configuration-fd", limit: ConfigurationFiles.bundleLimit)
+        }
         let signals = SignalInbox()
         try signals.start()
         Hardening.raiseDescriptorLimit()
         let readiness = try Readiness(readyDescriptor: readyFd)
-        let program = RelayProgram(file: file, part: part, readiness: readiness, signals: signals)
+        let program = RelayProgram(file: file, bundle: bundle, part: part, readiness: readiness, signals: signals)
         throw QuietExit(try program.run(once: once))
     }
 

@@ -10,7 +10,9 @@ public protocol SupervisionDelegate: AnyObject {
     /// What to run now; asked anew for every start. Standard input and `--ready-fd` are added by the loop.
     func launch(_ role: ServiceRole) throws(CommandFailure) -> ProcessLaunch
     /// SIGHUP: read the configuration again. Throwing keeps everything as it is.
-    func reload() throws(CommandFailure)
+    ///
+    /// - Returns: the programs that must be started again to take it.
+    func reload() throws(CommandFailure) -> Set<ServiceRole>
     /// Every child is ready.
     func becameReady()
     func isStopping()
@@ -90,14 +92,15 @@ public final class SupervisionLoop {
     }
 
     private func reload() {
+        let restarting: Set<ServiceRole>
         do throws(CommandFailure) {
-            try delegate.reload()
+            restarting = try delegate.reload()
         } catch {
             log.error("\(error.sentence) Everything goes on with the old configuration.")
             return
         }
         log.info("the configuration was read again")
-        perform(.reload)
+        perform(.reloadRestarting(restarting))
     }
 
     /// One SIGCHLD may stand for several children. Strangers are reaped too: in a container we may be process 1.

@@ -4,6 +4,7 @@ import ArgumentParser
 import CommandKit
 import KeyKit
 import QueueKit
+import Routing
 
 struct Listen: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,6 +33,11 @@ struct Listen: ParsableCommand {
         help: ArgumentHelp("Take the writer key from this descriptor.", valueName: "n"))
     var keyDescriptor: Int32?
 
+    @Option(
+        name: .customLong("configuration-fd"),
+        help: ArgumentHelp("Read the configuration from here (mail-supervise).", valueName: "n"))
+    var configurationDescriptor: Int32?
+
     func validate() throws {
         guard stdio, readyDescriptor != nil else { return }
         throw ValidationError("--stdio and --ready-fd exclude each other: one session is never ready for more")
@@ -47,16 +53,19 @@ struct Listen: ParsableCommand {
         let part = try keyDescriptor.map { (number) throws(CommandFailure) in
             try HandedKeys.take(number, option: "--key-fd")
         }
+        let bundle = try configurationDescriptor.map { (number) throws(CommandFailure) in
+            try SealedMemory.take(number, option: "--configuration-fd", limit: ConfigurationFiles.bundleLimit)
+        }
         let log = try LogBuffer.standardError()
         defer { log.flush() }
         guard !stdio else {
-            let setting = try Setting(file: file, log: log)
+            let setting = try Setting(file: file, bundle: bundle, log: log)
             return try StdioService.run(setting, try protection(setting, part, log), log: log)
         }
 
         let inherited = try InheritedSocket.takeAll()
         let readiness = try Readiness(readyDescriptor: readyDescriptor)
-        let setting = try Setting(file: file, log: log)
+        let setting = try Setting(file: file, bundle: bundle, log: log)
         let protection = try protection(setting, part, log)
         let service = NetworkService(setting: setting, protection: protection, readiness: readiness, log: log)
         try service.run(inherited, openFiles: openFiles)

@@ -12,18 +12,20 @@ import Transport
 
 struct RelayProgram {
     let file: String?
+    /// The configuration as mail-supervise handed it over, where this program may not read it.
+    let bundle: [UInt8]?
     /// The keys that were handed over.
     let part: Secret?
     let readiness: Readiness
     let signals: SignalInbox
     private let log = Logger.pouch("mail-relay")
 
-    init(file: String?, part: Secret?, readiness: Readiness, signals: SignalInbox) {
-        (self.file, self.part, self.readiness, self.signals) = (file, part, readiness, signals)
+    init(file: String?, bundle: [UInt8]?, part: Secret?, readiness: Readiness, signals: SignalInbox) {
+        (self.file, self.bundle, self.part, self.readiness, self.signals) = (file, bundle, part, readiness, signals)
     }
 
     func run(once: Bool) throws -> ExitStatus {
-        let configuration = try Configuration.locate(option: file).configuration
+        let configuration = try Configuration.locate(option: file, bundle: bundle)
         let router = try Self.router(configuration, log)
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let inbox = RunnerInbox()
@@ -40,7 +42,13 @@ struct RelayProgram {
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
         let runner = Runner(
             queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
-            reload: { [file, log] in Self.reloaded(file, log, first: configuration) })
+            reload: { [file, bundle, log] in
+                guard bundle == nil else {
+                    log.error("configuration: not taken up: it was handed over. Send SIGHUP to mail-supervise.")
+                    return nil
+                }
+                return Self.reloaded(file, log, first: configuration)
+            })
         signals.forward(to: inbox)
         if !once { log.info("\(Self.banner(layout, queue))") }
         try readiness.ready(status: "running the queue \(layout.root)")
