@@ -3,6 +3,7 @@
 
 import CommandKit
 import Glibc
+import KeyKit
 import MailModel
 import QueueKit
 import SystemPackage
@@ -16,8 +17,10 @@ enum OwnRunner {
 
     /// - Returns: nil when another process has the runner's lock.
     static func carryOut(_ order: QueueOrder, _ spool: Spool) throws -> ControlReply? {
+        // As root: the spool's owner may not be able to read the passphrase.
+        let keys = try mayRun(spool.layout) ? spool.keys.runner() : .none
         try becomeOwner(of: spool.layout)
-        guard let queue = try open(spool) else { return nil }
+        guard let queue = try open(spool, keys) else { return nil }
         defer { queue.close() }
         collectDrops(queue)
         do throws(QueueError) {
@@ -30,11 +33,12 @@ enum OwnRunner {
         }
     }
 
-    private static func open(_ spool: Spool) throws(CommandFailure) -> Queue? {
+    private static func open(_ spool: Spool, _ keys: RunnerKeys) throws(CommandFailure) -> Queue? {
         let configuration = spool.configuration
-        let options = QueueOptions(
+        var options = QueueOptions(
             schedule: RetrySchedule(pauses: configuration.retryPauses, ttl: configuration.queueTTL),
             sizeLimit: Int64(configuration.maxMessageSize))
+        (options.keys, options.protection) = (keys.ring, keys.protection)
         do throws(QueueError) {
             return try Queue(spool.layout, options, report: tell, wake: {})
         } catch {
@@ -53,6 +57,12 @@ enum OwnRunner {
         case .quarantined(let name, let reason): Diagnostic.print("moved \(name) to quarantine. \(reason)")
         case .failed(let error): Diagnostic.print(error.description)
         }
+    }
+
+    /// Others are told so when they try.
+    private static func mayRun(_ layout: SpoolLayout) -> Bool {
+        var status = stat()
+        return geteuid() == 0 || (lstat(layout.root, &status) == 0 && status.st_uid == geteuid())
     }
 
     /// What root wrote, the runner could not write on.
