@@ -73,7 +73,7 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// An address with a prefix length, `192.0.2.0/24`; a lone address is a network of itself.
-public struct Network: Hashable, Sendable {
+public struct Network: Hashable, Sendable, CustomStringConvertible {
     public let base: IPAddress
     public let prefixLength: Int
 
@@ -91,6 +91,9 @@ public struct Network: Hashable, Sendable {
 
     /// - Parameter base: its bits past the length must be zero.
     init(base: IPAddress, prefixLength: Int) { (self.base, self.prefixLength) = (base, prefixLength) }
+
+    /// As tables are asked for it: an address alone, or with its prefix length.
+    public var description: String { prefixLength == base.width ? "\(base)" : "\(base)/\(prefixLength)" }
 
     private static func length(_ text: some StringProtocol) -> Int? {
         guard (1...3).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }

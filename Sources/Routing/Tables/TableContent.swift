@@ -8,6 +8,7 @@ struct TableContent: Sendable {
     private let networks: [Network: Int]
     /// The prefix lengths that occur, longest first, so that a lookup costs one probe a length.
     private let lengths: (v4: [Int], v6: [Int])
+    private let patterns = PatternList()
 
     init(_ entries: [TableEntry]) {
         self.entries = entries
@@ -38,6 +39,8 @@ struct TableContent: Sendable {
         }
         return .notFound
     }
+
+    func find(matching text: String) -> LookupResult<TableEntry> { patterns.first(in: entries, matching: text) }
 
     /// What is wrong with the content for a service: the entry and a sentence.
     func mistake(for service: TableService) -> (entry: TableEntry, sentence: String)? {

@@ -11,19 +11,25 @@ struct TableText {
 
     private let source: SourceText
     private let table: String
+    private let limit: Int
     private var entries: [TableEntry] = []
     private var isList: Bool?
     private var seen: [String: Int] = [:]
 
+    /// - Parameter limit: of the number of entries.
     /// - Throws: the first mistake, with its line.
-    static func parse(_ text: String, path: String, table: String) throws(ConfigurationError) -> TableContent {
-        var reader = TableText(source: SourceText(path: path, text: text), table: table)
+    static func entries(
+        _ source: SourceText, table: String, limit: Int = entryLimit
+    ) throws(ConfigurationError) -> [TableEntry] {
+        var reader = TableText(source: source, table: table, limit: limit)
         return try reader.read()
     }
 
-    private init(source: SourceText, table: String) { (self.source, self.table) = (source, table) }
+    private init(source: SourceText, table: String, limit: Int) {
+        (self.source, self.table, self.limit) = (source, table, limit)
+    }
 
-    private mutating func read() throws(ConfigurationError) -> TableContent {
+    private mutating func read() throws(ConfigurationError) -> [TableEntry] {
         for number in 1...source.lineCount {
             let line = source.line(number)
             guard !line.utf8.contains(where: { $0 < 32 && $0 != 9 || $0 == 127 }) else {
@@ -39,7 +45,7 @@ struct TableText {
             try take(text, indented: indented, number)
         }
         try finishEntry()
-        return TableContent(entries)
+        return entries
     }
 
     private mutating func take(_ text: Substring, indented: Bool, _ number: Int) throws(ConfigurationError) {
@@ -84,7 +90,9 @@ struct TableText {
     }
 
     private mutating func add(_ entry: TableEntry, _ number: Int) throws(ConfigurationError) {
-        guard entries.count < Self.entryLimit else { throw error(number, "more than \(Self.entryLimit) entries.") }
+        guard entries.count < limit else {
+            throw error(number, "more than \(limit) entries. Build a database from them, and name that.")
+        }
         if let first = seen[entry.key] {
             // Twice in a list is once; twice in a mapping leaves open which is meant.
             guard entry.value != nil else { return }
@@ -116,7 +124,7 @@ struct TableText {
             key = text[..<end]
         } else {
             let word = text.prefix { $0 != " " && $0 != "\t" }
-            if word.contains(":"), IPAddress(word) != nil { (key, end) = (word, word.endIndex) }
+            if word.contains(":"), Network(word) != nil { (key, end) = (word, word.endIndex) }
         }
         var rest = trimmed(text[end...])
         if rest.first == ":" { rest = trimmed(rest.dropFirst()) }
