@@ -234,9 +234,11 @@ import Testing
         for number in 0..<ProgramMachine.queueLimit { _ = machine.ask(request("a"), token: number, now: start) }
         #expect(
             machine.ask(request("b"), token: -1, now: start)
-                == [.answer(token: -1, .failed("1000 lookups wait for its program already"))])
+                == [.answer(token: -1, .failed("\(ProgramMachine.queueLimit) lookups wait for its program already"))])
         // All that wait are told in time, whoever they wait for.
-        #expect(machine.tick(now: at(10)).count { if case .answer = $0 { true } else { false } } == 1000)
+        #expect(
+            machine.tick(now: at(10)).count { if case .answer = $0 { true } else { false } }
+                == ProgramMachine.queueLimit)
     }
 
     @Test func noiseIsAlwaysAnswered() {

@@ -19,7 +19,7 @@ struct ProgramMachine {
     /// Requests in a row that brought no answer before the program counts as hanging.
     static let missLimit = 3
     /// Requests that wait; more are told to come later.
-    static let queueLimit = 1000
+    static let queueLimit = 5000
     /// Lines in one life that answer nothing.
     static let strayLimit = 1000
     /// Requests whose late answers are known as such.
@@ -63,7 +63,7 @@ struct ProgramMachine {
     private let makeID: () -> UInt32
     private let limit: Duration
     private var state = State.resting(until: nil, why: "")
-    private var waiting: [Question] = []
+    private var waiting: ArraySlice<Question> = []
     private var buffer: [UInt8] = []
     private var services: Set<TableService> = []
     /// How often it was started or ended.

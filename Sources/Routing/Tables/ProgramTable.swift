@@ -39,11 +39,11 @@ public final class ProgramTable: Table {
     func start() { loop.start() }
 
     public func find(_ key: String, for service: TableService) -> LookupResult<TableEntry> {
-        first(wait(.key(key, service)))
+        wait(.key(key, service)).first
     }
     public func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { find(key, for: .string) }
-    public func find(network address: IPAddress) -> LookupResult<TableEntry> { first(wait(.network(address))) }
-    public func find(matching text: String) -> LookupResult<TableEntry> { first(wait(.matching(text))) }
+    public func find(network address: IPAddress) -> LookupResult<TableEntry> { wait(.network(address)).first }
+    public func find(matching text: String) -> LookupResult<TableEntry> { wait(.matching(text)).first }
     public func all() -> LookupResult<[TableEntry]> { wait(.all) }
 
     /// Asks without waiting.
@@ -89,14 +89,6 @@ public final class ProgramTable: Table {
                     answer(.found([entry]))
                 }
             })
-    }
-
-    private func first(_ result: LookupResult<[TableEntry]>) -> LookupResult<TableEntry> {
-        switch result {
-        case .found(let entries): entries.first.map { .found($0) } ?? .notFound
-        case .notFound: .notFound
-        case .temporaryFailure(let why): .temporaryFailure(why)
-        }
     }
 
     private func wait(_ query: TableQuery) -> LookupResult<[TableEntry]> {

@@ -81,6 +81,14 @@ public struct TableSet: Sendable {
         for case let table as ProgramTable in tables.values { table.start() }
     }
 
+    /// The same tables, programs answering from a memo.
+    func remembering(_ memo: Memo) -> TableSet {
+        TableSet(
+            tables: tables.values.map { table -> any Table in
+                (table as? ProgramTable).map { RememberedTable(table: $0, memo: memo) } ?? table
+            }, users: users)
+    }
+
     public var names: [String] { tables.keys.sorted() }
 
     // MARK: Services
