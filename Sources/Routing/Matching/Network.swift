@@ -12,6 +12,8 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%eth0` (the zone is dropped); nil for anything else.
     public init?(_ text: some StringProtocol) {
+        // Most of what is asked about is a name: this costs less than asking the C library.
+        guard let first = text.utf8.first, "[:0123456789abcdefABCDEF".utf8.contains(first) else { return nil }
         var text = Substring(text)
         // The longest form has 45 characters; zones add an interface's name, at most 16.
         guard text.utf8.count <= 64, !text.utf8.contains(0) else { return nil }

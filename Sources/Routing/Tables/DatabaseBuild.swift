@@ -60,10 +60,10 @@ public enum DatabaseBuild {
     private static func mistake(
         in entries: [TableEntry], for services: Set<TableService>
     ) -> (line: Int, sentence: String)? {
-        guard !services.isEmpty else { return nil }
-        let content = TableContent(entries)
         for service in services.sorted(by: { $0.rawValue < $1.rawValue }) {
-            if let mistake = content.mistake(for: service) { return (mistake.entry.line ?? 1, mistake.sentence) }
+            if let mistake = TableContent.mistake(in: entries, for: service) {
+                return (mistake.entry.line ?? 1, mistake.sentence)
+            }
         }
         return nil
     }
@@ -90,8 +90,7 @@ public enum DatabaseBuild {
     private static func spellings(of key: String) -> Set<String> {
         let folded = key.lowercased()
         var spellings: Set<String> = folded == key ? [] : [folded]
-        // Only these can begin an address or a network.
-        if let first = key.utf8.first, "[:0123456789abcdefABCDEF".utf8.contains(first), let network = Network(key) {
+        if let network = Network(key) {
             spellings.insert("\(network)")
             spellings.remove(key)
         }

@@ -107,13 +107,13 @@ struct TableText {
 
     /// A line without a value: one word without a colon, or an address or network, whose colons are its own.
     private static func looksLikeList(_ text: Substring) -> Bool {
-        Network(text) != nil || !text.contains { $0 == ":" || $0 == " " || $0 == "\t" }
+        Network(text) != nil || !text.utf8.contains { $0 == 58 || $0 == 32 || $0 == 9 }
     }
 
     /// The key, without its quotes, and the value. A key ends at a blank or a colon, but brackets and IPv6 addresses
     /// keep their colons.
     private static func splitKey(_ text: Substring) -> (String, Substring)? {
-        var end = text.firstIndex { $0 == " " || $0 == "\t" || $0 == ":" } ?? text.endIndex
+        var end = text.utf8.firstIndex { $0 == 32 || $0 == 9 || $0 == 58 } ?? text.endIndex
         var key = text[..<end]
         if text.first == "\"" {
             guard let quote = text.dropFirst().firstIndex(of: "\"") else { return nil }
@@ -123,8 +123,8 @@ struct TableText {
             end = text.index(after: bracket)
             key = text[..<end]
         } else {
-            let word = text.prefix { $0 != " " && $0 != "\t" }
-            if word.contains(":"), Network(word) != nil { (key, end) = (word, word.endIndex) }
+            let word = Substring(text.utf8.prefix { $0 != 32 && $0 != 9 })
+            if word.utf8.contains(58), Network(word) != nil { (key, end) = (word, word.endIndex) }
         }
         var rest = trimmed(text[end...])
         if rest.first == ":" { rest = trimmed(rest.dropFirst()) }
@@ -132,9 +132,9 @@ struct TableText {
     }
 
     private static func trimmed(_ text: Substring) -> Substring {
-        var text = text.drop { $0 == " " || $0 == "\t" }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return text
+        var octets = text.utf8.drop { $0 == 32 || $0 == 9 }
+        while octets.last == 32 || octets.last == 9 { octets.removeLast() }
+        return Substring(octets)
     }
 
     private func error(_ number: Int, _ message: String) -> ConfigurationError {
