@@ -77,6 +77,24 @@ import Testing
         #expect(later.isEmpty && again.judge(first) == .putBack && again.judge(second) == .known)
     }
 
+    /// A crash between the file's end and its note, and one before the file's end.
+    @Test func aRetirementThatWasCutOff() throws {
+        let world = try LedgerFixture()
+        var (ledger, _) = try world.open()
+        let (gone, still) = (try world.put(FakeRun(), 0), try world.put(FakeRun(), 0))
+        [gone, still].forEach { ledger.saw($0) }
+        ledger.retiring([gone.name, still.name])
+        try ledger.sync()
+        try world.remove(gone)
+        let findings: [LedgerFinding]
+        (ledger, findings) = try world.open()
+        #expect(findings.isEmpty && ledger.judge(gone) == .putBack && ledger.judge(still) == .known)
+        #expect(ledger.saw(still) && ledger.expects(still.name), "it stays after all")
+        try ledger.sync()
+        try world.remove(still)
+        #expect(try world.audit().count == 1)
+    }
+
     /// Each verdict, and the same after the ledger was read again.
     @Test(arguments: [false, true])
     func verdicts(restarted: Bool) throws {
