@@ -30,7 +30,9 @@ enum OwnRunner {
         }
     }
 
-    private static func open(_ spool: Spool) throws(CommandFailure) -> Queue? {
+    static func open(
+        _ spool: Spool, tell: @escaping @Sendable (QueueReport) -> Void = tell
+    ) throws(CommandFailure) -> Queue? {
         let configuration = spool.configuration
         let options = QueueOptions(
             schedule: RetrySchedule(pauses: configuration.retryPauses, ttl: configuration.queueTTL),
@@ -56,7 +58,7 @@ enum OwnRunner {
     }
 
     /// What root wrote, the runner could not write on.
-    private static func becomeOwner(of layout: SpoolLayout) throws(CommandFailure) {
+    static func becomeOwner(of layout: SpoolLayout) throws(CommandFailure) {
         var status = stat()
         guard geteuid() == 0, lstat(layout.root, &status) == 0, status.st_uid != 0 else { return }
         var group = status.st_gid

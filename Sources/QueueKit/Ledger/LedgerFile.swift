@@ -4,6 +4,7 @@
 // any failure the file is not synced again: the next writing is a whole one. A crash leaves the old file or the new
 // one, or a torn last frame.
 
+import CLinux
 import Glibc
 import MailModel
 import SystemPackage
@@ -38,9 +39,11 @@ struct LedgerFile {
     /// Whether the next write must be a whole one.
     var wantsPacking: Bool { open == nil || end > max(Self.smallSize, packedSize * Self.growth) }
 
-    private static func folder(_ place: LedgerPlace, _ syscalls: any Syscalls) throws(QueueError) -> Directory {
+    private static func folder(
+        _ place: LedgerPlace, _ syscalls: any Syscalls, flags: Int32 = O_RDONLY
+    ) throws(QueueError) -> Directory {
         do throws(QueueError) {
-            return try Directory(place.folder, syscalls: syscalls)
+            return Directory(try OpenFile(place.folder, flags: flags | O_DIRECTORY, syscalls: syscalls))
         } catch {
             guard error.cause == .noSuchFileOrDirectory else { throw error }
             throw QueueError(
@@ -63,7 +66,9 @@ struct LedgerFile {
         let noLedger = "it is not a regular file, or larger than a ledger ever is."
         let opened: OpenFile?
         do throws(QueueError) {
-            opened = try folder(place, syscalls).openIfThere(place.file, flags: O_RDONLY | O_NONBLOCK)
+            // Operators may pass through the spool's own directory, not list it.
+            opened = try folder(place, syscalls, flags: pouch_o_path).openIfThere(
+                place.file, flags: O_RDONLY | O_NONBLOCK)
         } catch {
             guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.cause) else { throw error }
             return .unusable(noLedger)
