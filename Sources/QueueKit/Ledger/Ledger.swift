@@ -3,6 +3,7 @@
 //
 //   found on the spool:  judge -> (quarantine, or) saw
 //   done with:           retiring -> sync -> file renamed or unlinked, its directory synced -> retired -> journal gone
+//   damaged:             retiring -> sync -> file moved to quarantine -> retired. (One that was never seen just goes.)
 //
 // `saw` and `retiring` only remember; `sync` writes all that is remembered as one frame and makes it durable; `retired`
 // remembers and syncs. The order makes each crash harmless:
