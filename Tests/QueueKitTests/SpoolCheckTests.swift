@@ -45,7 +45,8 @@ import Testing
 
         /// Where a message begins in the segment.
         func offset(_ number: Int) throws -> Int64 {
-            let reader = try SegmentReader(try OpenFile(segmentPath, flags: O_RDONLY, syscalls: LibC()))
+            let reader = try SegmentReader(
+                try OpenFile(segmentPath, flags: O_RDONLY, syscalls: LibC()), in: .incoming, keys: nil)
             let scan = try reader.scan(from: 1024, limit: reader.file.size(), verifyingContent: true)
             return try #require(scan.messages.first { $0.id == ids[number] }).offset
         }
@@ -162,7 +163,8 @@ import Testing
         let world = try World()
         let file = try OpenFile(world.journalPath, flags: O_RDWR, syscalls: LibC())
         let whole = try file.read(Int(try file.size()), at: 0)
-        let end = Int(try #require(JournalFormat.read(whole)).end)
+        let contents = try JournalReader.read(whole, keys: nil)
+        let end = Int(try #require(contents).end)
         func set(_ bytes: [UInt8]) throws {
             try file.truncate(to: 0)
             try file.write(bytes, at: 0)
@@ -249,6 +251,32 @@ import Testing
         try file.write(run.header(0, created: world.clock.now()).blocks, at: 0)
         let report = try world.check()
         #expect(Self.summary(report) == ["unchecked sealed"] && report.counts.sealed == 1 && !report.hasFaults)
+    }
+
+    @Test func withKeysSealedFilesAreVerified() throws {
+        let spool = try TemporarySpool()
+        let keys = try KeyRing(.random())
+        let sealer = try SegmentSealer(writer: try #require(keys.writerKey(.listener)))
+        let intake = try Intake(
+            spool.layout, place: .incoming, protection: Protection(sealer: sealer, compressing: true),
+            syscalls: FaultySyscalls())
+        _ = try intake.store(envelope(), numbered(1, size: 3000))
+        let damaged = envelope()
+        let placed = try intake.store(damaged, numbered(2, size: 3000))
+        intake.close()
+        var check = try SpoolCheck(spool.layout, keys: keys)
+        let healthy = try check.run()
+        #expect(healthy.findings.isEmpty && healthy.counts.messages == 2 && healthy.counts.octets == 6000)
+        let file = try spool.directory(.incoming).open(placed.segment.description, flags: O_RDWR)
+        let offset = placed.message.contentOffset + 90
+        try file.write([try file.read(1, at: offset)[0] ^ 1], at: offset)
+        check = try SpoolCheck(spool.layout, keys: keys)
+        let report = try check.run()
+        #expect(Self.summary(report) == ["fault message"] && report.findings.first?.message == damaged.id)
+        check = try SpoolCheck(spool.layout, keys: try KeyRing(.random()))
+        let held = try check.run()
+        #expect(Self.summary(held) == ["fault segment"])
+        #expect(held.findings.first?.sentence.contains("\(keys.publicKey.id)") == true)
     }
 
     @Test func theLedgerIsCompared() throws {

@@ -45,12 +45,12 @@ struct CheckFiles {
     }
 
     func segment(_ file: OpenFile, in place: SpoolLayout.Place) throws(QueueError) -> SegmentReader {
-        try SegmentReader(file)
+        try SegmentReader(file, in: place, keys: keys)
     }
 
     /// Nil when there is none; the inner nil: its header is broken.
     func journal(_ name: String) throws(QueueError) -> JournalFormat.Contents?? {
-        try JournalWriter.read(name, in: queue)
+        try JournalWriter.read(name, in: queue, keys: keys)
     }
 
     /// False for a sealed file when there are no keys at all.

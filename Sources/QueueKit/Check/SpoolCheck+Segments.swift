@@ -42,8 +42,8 @@ extension SpoolCheck {
             reader = try files.segment(file, in: place)
         } catch {
             guard error.kind == .corrupt else { throw error }
-            look.add(
-                .fault, .segment, file.path, "Neither of its two headers is whole. The runner moves it to quarantine.")
+            let why = error.explanation?.sentence ?? "\(error)"
+            look.add(.fault, .segment, file.path, "\(why) The runner moves it to quarantine.")
             return look
         }
         guard reader.header.flags.contains(.single) || size <= Spares.segmentSize * 4 else {
@@ -53,7 +53,7 @@ extension SpoolCheck {
             return look
         }
         let journal = journal(of: name, stamp: reader.header.stamp, &look)
-        try records(reader, size: size, SegmentMarks(journal), &look)
+        try records(reader, size: size, SegmentMarks(journal, place), &look)
         return look
     }
 
@@ -74,10 +74,12 @@ extension SpoolCheck {
         let durable = isDead ? max(reader.hint, committed) : limit
         let scan = try reader.scan(
             from: SegmentHeader.firstRecord, limit: limit, verifyingContent: true, durable: durable)
-        for message in scan.messages where !marks.isFinal(message) {
-            look.counts.messages += 1
-            look.counts.octets = look.counts.octets.addingReportingOverflow(message.contentLength).partialValue
-            look.ids.append(message.id)
+        for message in scan.messages {
+            let state = marks.state(message)
+            guard !state.isFinal else { continue }
+            look.messages.append(
+                .init(
+                    id: message.id, generation: marks.generation(message, state), octets: message.contentLength))
         }
         damage(scan, reader.file.path, marks, &look)
         if isDead, max(reader.hint, committed) > size {
@@ -188,39 +190,53 @@ extension SpoolCheck {
 private struct SegmentMarks {
     /// By offset; nil when the segment was not closed, or its journal can't be read.
     private(set) var rows: [Int64: IndexRow]?
+    private let isRunners: Bool
     private var entries: [Int64: [JournalEntry]] = [:]
+    /// What messages brought along that were moved here.
+    private var carried: [Int64: [JournalEntry]] = [:]
 
-    init(_ journal: JournalFormat.Contents?) {
+    init(_ journal: JournalFormat.Contents?, _ place: SpoolLayout.Place) {
+        isRunners = place == .queue
         for entry in journal?.entries ?? [] {
             if case .index(let index) = entry {
                 rows = Dictionary(index.map { ($0.offset, $0) }) { _, last in last }
             }
+            if case .carried(let message, let first) = entry { carried[message] = first }
             if let message = entry.message { entries[message, default: []].append(entry) }
         }
     }
 
-    func isFinal(_ message: StoredMessage) -> Bool {
-        isFinal(message.offset, recipients: message.envelope.recipients.count, held: message.envelope.held)
+    func state(_ message: StoredMessage) -> MessageState {
+        let envelope = message.envelope
+        return state(
+            message.offset, recipients: envelope.recipients.count, held: envelope.held,
+            isRunners ? message.stored.carried : [])
+    }
+
+    /// Only the runner raises generations.
+    func generation(_ message: StoredMessage, _ state: MessageState) -> UInt32 {
+        max(state.generation, isRunners ? message.stored.generation : 0)
     }
 
     func isFinal(_ row: IndexRow) -> Bool {
-        isFinal(row.offset, recipients: Int(row.recipientCount), held: row.held)
+        // The number stands in the spool: no more room than so many recipients could need is taken.
+        let recipients = min(Int(row.recipientCount), 1 << 20)
+        return state(row.offset, recipients: recipients, held: row.held, carried[row.offset] ?? []).isFinal
     }
 
-    private func isFinal(_ offset: Int64, recipients: Int, held: Bool) -> Bool {
-        guard let entries = entries[offset] else { return false }
-        // The number stands in the spool: no more room than so many entries could need is taken.
-        var state = MessageState(recipientCount: min(recipients, 1 << 20), held: held)
-        for entry in entries { state.apply(entry) }
-        return state.isFinal
+    private func state(_ offset: Int64, recipients: Int, held: Bool, _ before: [JournalEntry]) -> MessageState {
+        var state = MessageState(recipientCount: recipients, held: held)
+        for entry in before + (entries[offset] ?? []) { state.apply(entry) }
+        return state
     }
 
     /// Whether a message that can't be read any more was taken out of the queue.
     func isSettled(_ offset: Int64) -> Bool {
         entries[offset]?.contains { entry in
             switch entry {
-            case .removed, .quarantined: true
-            case .index, .attempt, .scheduled, .expanded, .held, .released, .warned: false
+            case .removed, .quarantined, .moved: true
+            case .index, .attempt, .scheduled, .expanded, .held, .released, .removing, .warned, .generation, .carried:
+                false
             }
         } ?? false
     }

@@ -15,8 +15,8 @@ public struct SpoolCheck {
     let clock: any TimeSource
     let syscalls: any Syscalls
     var report = CheckReport()
-    /// Where each message of a segment stands that is not final.
-    var ids: Set<QueueID> = []
+    /// The generation of each message of a segment that is not final.
+    var generations: [QueueID: UInt32] = [:]
 
     /// - Parameters:
     ///   - keys: what opens sealed files; without them those are counted, not read.
@@ -63,8 +63,14 @@ public struct SpoolCheck {
     struct Look {
         var findings: [CheckFinding] = []
         var counts = CheckCounts()
-        /// Messages that are not final.
-        var ids: [QueueID] = []
+        /// Those that are not final.
+        var messages: [Message] = []
+
+        struct Message {
+            var id: QueueID
+            var generation: UInt32
+            var octets: Int64
+        }
 
         mutating func add(
             _ level: CheckFinding.Level, _ kind: CheckFinding.Kind, _ path: String, _ sentence: String,
@@ -76,7 +82,7 @@ public struct SpoolCheck {
         static func failed(_ kind: CheckFinding.Kind, _ path: String, _ error: QueueError) -> Look {
             var look = Look()
             let text = error.description
-            look.add(.fault, kind, path, text.prefix(1).uppercased() + text.dropFirst())
+            look.add(.fault, kind, path, text.sentence)
             return look
         }
     }
@@ -90,13 +96,24 @@ public struct SpoolCheck {
         }
         report.findings += first.findings
         report.counts.add(first.counts)
-        for id in first.ids where !ids.insert(id).inserted {
-            report.findings.append(
-                CheckFinding(
-                    .fault, .message, layout.root,
-                    "Message \(id) stands in the queue twice. The runner moves the second one to quarantine.",
-                    message: id))
+        for message in first.messages { count(message) }
+    }
+
+    /// While a message moves, or after a crash, there are two copies of different generations.
+    private mutating func count(_ message: Look.Message) {
+        guard let known = generations[message.id] else {
+            report.counts.messages += 1
+            report.counts.octets = report.counts.octets.addingReportingOverflow(message.octets).partialValue
+            generations[message.id] = message.generation
+            return
         }
+        generations[message.id] = max(known, message.generation)
+        guard known == message.generation else { return }
+        report.findings.append(
+            CheckFinding(
+                .fault, .message, layout.root,
+                "Message \(message.id) stands in the queue twice. The runner moves the second one to quarantine.",
+                message: message.id))
     }
 
     private mutating func checkLedger() {
@@ -106,7 +123,7 @@ public struct SpoolCheck {
             for finding in findings {
                 let text = finding.sentence(ledger.path)
                 report.findings.append(
-                    CheckFinding(.fault, .ledger, ledger.path, text.prefix(1).uppercased() + text.dropFirst()))
+                    CheckFinding(.fault, .ledger, ledger.path, text.sentence))
             }
         } catch {
             report.findings += Look.failed(.ledger, ledger.path, error).findings
@@ -128,8 +145,6 @@ extension CheckCounts {
     fileprivate mutating func add(_ more: CheckCounts) {
         segments += more.segments
         journals += more.journals
-        messages += more.messages
-        octets = octets.addingReportingOverflow(more.octets).partialValue
         drops += more.drops
         spares += more.spares
         quarantined += more.quarantined
