@@ -57,6 +57,11 @@ let package = Package(
         // Apart, because it brings FoundationEssentials: mail-enqueue starts without it.
         .target(name: "CommandArguments", dependencies: ["CommandKit", arguments], swiftSettings: strict),
 
+        // Where keys come from and where they go: what mail-enqueue, which has none, does without.
+        .target(
+            name: "KeyKit", dependencies: ["CommandKit", "QueueKit", "Routing", "MailModel", system],
+            swiftSettings: strict),
+
         // Programs: arguments and wiring.
         .executableTarget(
             name: "mail-enqueue",
@@ -65,21 +70,24 @@ let package = Package(
         .executableTarget(
             name: "mail-listen",
             dependencies: [
-                "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol", "MailModel",
+                "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", "Transport", "SMTPProtocol",
+                "MailModel",
                 arguments, logging, system,
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-relay",
             dependencies: [
-                "CLinux", "CommandKit", "CommandArguments", "QueueKit", "Routing", "Transport", "SMTPProtocol",
-                "MailModel", arguments, logging, system,
+                "CLinux", "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", "Transport",
+                "SMTPProtocol", "MailModel", arguments, logging, system,
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-queue",
-            dependencies: ["CommandKit", "CommandArguments", "QueueKit", "Routing", "MailModel", arguments, system],
+            dependencies: [
+                "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", "MailModel", arguments, system,
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-expand",
@@ -87,7 +95,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",
-            dependencies: ["CommandKit", "CommandArguments", "Routing", arguments, logging, system],
+            dependencies: [
+                "CommandKit", "CommandArguments", "KeyKit", "QueueKit", "Routing", arguments, logging, system,
+            ],
             swiftSettings: strict),
 
         // Measures; installed by nobody.
@@ -107,6 +117,9 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "SMTPProtocol", "MailModel"], swiftSettings: strict),
+        .testTarget(
+            name: "KeyKitTests", dependencies: ["KeyKit", "CommandKit", "QueueKit", "Routing", system],
+            swiftSettings: strict),
         .testTarget(
             name: "MailEnqueueTests",
             dependencies: ["mail-enqueue", "CommandKit", "QueueKit", "Routing", "SMTPProtocol", "MailModel", system],

@@ -11,6 +11,12 @@ public struct Configuration: Hashable, Sendable {
     public var queueDirectory: String
     /// `queue ttl`: how long a message is tried before its sender gets a DSN.
     public var queueTTL: Duration = .seconds(4 * 86400)
+    /// `queue compression`: contents are compressed where it pays.
+    public var queueCompression = false
+    /// `queue encryption`; nil stores in clear.
+    public var queueEncryption: QueueEncryption?
+    /// Where passphrases stand in its files; none when they come from elsewhere.
+    public internal(set) var literalKeys: [LiteralKeyPlace] = []
     /// `mta retry`: pauses after the first, second... failed attempt; the last repeats.
     public var retryPauses: [Duration] = [.seconds(60), .seconds(300), .seconds(900), .seconds(3600), .seconds(14400)]
     /// `smtp max-message-size`, octets.

@@ -30,7 +30,9 @@ public struct ConfigurationError: StatedFailure, Hashable, Sendable, CustomStrin
 
     init(at position: Position, in source: SourceText, message: String) {
         (file, line, column) = (source.path, position.line, position.column)
-        (sourceLine, indent) = Excerpt.of(source.line(position.line), column: position.column)
+        // The lines behind a backslash are as secret as their statement's first.
+        let shown = source.holdsSecret(position.line) ? source.statementLine(position.line) : position.line
+        (sourceLine, indent) = Excerpt.of(source.line(shown), column: position.column)
         self.message = message
     }
 
@@ -81,10 +83,25 @@ enum Excerpt {
 
     /// Passphrases stand in these statements; an error about one must not carry it into a log.
     private static func withoutSecret(_ line: String) -> (text: String, changed: Bool) {
-        let words = line.split(maxSplits: 2) { $0 == " " || $0 == "\t" }
-        guard words.count == 3 else { return (line, false) }
-        let begin = "\(words[0]) \(words[1])"
-        if begin == "queue encryption" || begin == "srs key" { return ("\(begin) ...", true) }
-        return (line, false)
+        guard let begin = beginOfSecret(line) else { return (line, false) }
+        return ("\(begin) ...", true)
+    }
+
+    static func holdsSecret(_ line: String) -> Bool { beginOfSecret(line) != nil }
+
+    /// The words before what may be a passphrase; nil when none is there. A misspelt word before it hides it too.
+    private static func beginOfSecret(_ line: String) -> String? {
+        var rest = Substring(line)
+        func word() -> Substring {
+            rest = rest.drop { $0 == " " || $0 == "\t" }
+            let word = rest.prefix { $0.isLetter || $0 == "-" }
+            rest = rest.dropFirst(word.count)
+            return word
+        }
+        let (first, second) = (word(), word())
+        guard rest.contains(where: { $0 != " " && $0 != "\t" }) else { return nil }
+        let isEncryption = second.hasPrefix("en") || second.contains("ryp")
+        guard isEncryption || (first == "srs" && second == "key") else { return nil }
+        return "\(first) \(second)"
     }
 }

@@ -44,11 +44,17 @@ extension Configuration {
     public static func load(
         path: String, facts: EnvironmentFacts = .current()
     ) throws(ConfigurationError) -> Configuration {
-        let text: String
-        do { text = try read(path) } catch {
-            throw ConfigurationError(file: path, message: "cannot read the configuration: \(error.reason)")
-        }
-        return try parse(text: text, path: path, facts: facts, readInclude: read)
+        try ConfigurationFiles.load(path: path, facts: facts).configuration
+    }
+
+    /// Reads what was handed over when there is such a thing, else searches.
+    ///
+    /// - Parameter bundle: what `ConfigurationFiles.bundle` made.
+    public static func locate(
+        option: String?, bundle: [UInt8]?, facts: EnvironmentFacts = .current()
+    ) throws(ConfigurationError) -> Configuration {
+        guard let bundle else { return try locate(option: option, facts: facts).configuration }
+        return try ConfigurationFiles.load(bundle: bundle, facts: facts).configuration
     }
 
     /// Searches as pouch.conf(5) says: `-C FILE`, `$POUCH_CONF`, the system's file, the built-in default.
@@ -56,17 +62,23 @@ extension Configuration {
     public static func locate(
         option: String?, facts: EnvironmentFacts = .current()
     ) throws(ConfigurationError) -> (configuration: Configuration, search: ConfigurationSearch) {
+        let (files, search) = try ConfigurationFiles.locate(option: option, facts: facts)
+        return (files?.configuration ?? builtInDefault(facts), search)
+    }
+}
+
+extension ConfigurationFiles {
+    /// As `Configuration.locate`, with the texts; nil files stand for the built-in default.
+    public static func locate(
+        option: String?, facts: EnvironmentFacts = .current()
+    ) throws(ConfigurationError) -> (files: ConfigurationFiles?, search: ConfigurationSearch) {
         guard option != "" else {
             throw ConfigurationError(file: "-C", message: "the path of the configuration is empty. Name a file.")
         }
         let exists = option == nil && TextFile.exists(ConfigurationSearch.systemPath)
         let search = ConfigurationSearch.decide(
             option: option, variable: facts.configurationVariable, systemFileExists: exists)
-        guard let path = search.path else { return (builtInDefault(facts), search) }
+        guard let path = search.path else { return (nil, search) }
         return (try load(path: path, facts: facts), search)
-    }
-
-    private static func read(_ path: String) throws(UnreadableFile) -> String {
-        try TextFile.read(path, limit: fileLimit)
     }
 }

@@ -6,7 +6,7 @@
 public struct SubmitConfiguration: Hashable, Sendable {
     /// The version this release writes and reads.
     public static let currentVersion = 1
-    /// A handful of lines; a public key has 44 characters.
+    /// A handful of lines; a public key has 64 characters.
     public static let fileLimit = 64 << 10
     public static let systemPath = "/etc/pouch/submit.conf"
 
@@ -18,10 +18,12 @@ public struct SubmitConfiguration: Hashable, Sendable {
     public var hostname: String?
     /// `max-message-size`, octets.
     public var maxMessageSize = 35 << 20
-    /// `public-key`, base64: room for sealing; nothing reads it yet.
+    /// `public-key`, 64 lowercase hexadecimal digits: each message is sealed for it. nil stores in clear.
     public var publicKey: String?
-    /// `public-key-id`.
+    /// `public-key-id`, sixteen: the key's own. There when the key is.
     public var publicKeyID: String?
+    /// `compression zlib`: contents are compressed where it pays.
+    public var compresses = false
 
     public init(spool: String) { self.spool = spool }
 
@@ -47,6 +49,7 @@ public struct SubmitConfiguration: Hashable, Sendable {
         lines.append("max-message-size \(maxMessageSize)")
         if let publicKey { lines.append("public-key \(publicKey)") }
         if let publicKeyID { lines.append("public-key-id \(publicKeyID)") }
+        if compresses { lines.append("compression zlib") }
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -70,7 +73,7 @@ public struct SubmitConfiguration: Hashable, Sendable {
 
 extension SubmitConfiguration {
     private static let keys = [
-        "version", "spool", "domain", "hostname", "max-message-size", "public-key", "public-key-id",
+        "version", "spool", "domain", "hostname", "max-message-size", "public-key", "public-key-id", "compression",
     ]
 
     private struct Reader {
@@ -99,6 +102,12 @@ extension SubmitConfiguration {
                     file: source.path,
                     message: "the line \"\(key) ...\" is missing. Write the file with mail-queue init.")
             }
+            guard seen.contains("public-key") == seen.contains("public-key-id") else {
+                throw ConfigurationError(
+                    file: source.path,
+                    message: "public-key and public-key-id belong together, and one is missing. Write the file with "
+                        + "mail-queue init.")
+            }
             return configuration
         }
 
@@ -118,10 +127,21 @@ extension SubmitConfiguration {
                 return Values.wrongPath(value).map { "the path of the spool \($0)" }
             case "domain", "hostname": return name(key, value)
             case "max-message-size": return size(value)
-            case "public-key": configuration.publicKey = value
-            default: configuration.publicKeyID = value
+            case "public-key":
+                configuration.publicKey = value
+                return Self.isHexadecimal(value, 64) ? nil : "a public key has 64 digits, 0 to 9 and a to f."
+            case "public-key-id":
+                configuration.publicKeyID = value
+                return Self.isHexadecimal(value, 16) ? nil : "the id of a key has 16 digits, 0 to 9 and a to f."
+            default:
+                configuration.compresses = true
+                return value == "zlib" ? nil : "compression \"\(value.prefix(40))\" is not known here. Write zlib."
             }
-            return value.utf8.allSatisfy { (33...126).contains($0) } ? nil : "a key has no blanks."
+        }
+
+        private static func isHexadecimal(_ value: String, _ count: Int) -> Bool {
+            value.utf8.count == count
+                && value.utf8.allSatisfy { (48...57).contains($0) || (97...102).contains($0) }
         }
 
         private func version(_ value: String) -> String? {

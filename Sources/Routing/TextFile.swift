@@ -11,6 +11,8 @@ enum TextFile {
         var size: Int64
         var modified: Time
         var changed: Time
+        /// The permission bits.
+        var mode: UInt32
 
         struct Time: Hashable, Sendable {
             var seconds: Int
@@ -75,7 +77,8 @@ enum TextFile {
     private static func stamp(_ status: stat) -> Stamp {
         Stamp(
             device: UInt64(status.st_dev), inode: UInt64(status.st_ino), size: Int64(status.st_size),
-            modified: Stamp.Time(status.st_mtim), changed: Stamp.Time(status.st_ctim))
+            modified: Stamp.Time(status.st_mtim), changed: Stamp.Time(status.st_ctim),
+            mode: status.st_mode & 0o7777)
     }
 
     private static func tooLong(_ limit: Int) -> UnreadableFile {

@@ -59,7 +59,9 @@ struct Submission {
         let header = SubmissionHeader(completing: input.header, facts: facts(id, now))
         let envelope = envelope(id, now, try allRecipients(header), Self.body(input, header, arguments.body))
         try checkSize(header.bytes.count + input.header.rest.count)
-        let drop = try Self.onSpool { () throws(QueueError) in try OfflineDrop(layout, envelope, clock: clock) }
+        let drop = try Self.onSpool { () throws(QueueError) in
+            try OfflineDrop(layout, envelope, protection: settings.protection, clock: clock)
+        }
         do throws(CommandFailure) {
             try fill(drop, header, &input)
         } catch {

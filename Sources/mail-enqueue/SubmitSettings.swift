@@ -3,8 +3,9 @@
 
 import CommandKit
 import Glibc
-import Routing
 import MailModel
+import QueueKit
+import Routing
 
 /// What is known about the queue and this machine.
 struct SubmitSettings: Hashable {
@@ -15,6 +16,9 @@ struct SubmitSettings: Hashable {
     var hostname: String
     /// Octets of a message as it is stored.
     var sizeLimit: Int
+    /// Each message is sealed for it, from its first octet on disk; nil stores in clear.
+    var publicKey: PublicKey?
+    var compresses = false
     /// The file these come from, or what is used without one; for sentences.
     var source: String
 
@@ -25,7 +29,7 @@ struct SubmitSettings: Hashable {
         let variable = getenv("POUCH_CONF").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
         let chosen = option ?? variable
         let path = SubmitConfiguration.path(besides: chosen)
-        if SubmitConfiguration.exists(path: path) { return settings(try load(path), source: path) }
+        if SubmitConfiguration.exists(path: path) { return try settings(try load(path), source: path) }
         let configuration = chosen ?? ConfigurationSearch.systemPath
         guard chosen == nil, !SubmitConfiguration.exists(path: configuration) else {
             throw CommandFailure(
@@ -33,7 +37,7 @@ struct SubmitSettings: Hashable {
                 "cannot submit: there is no \(path). Write it with `mail-queue init -C \(configuration)`.")
         }
         let spool = EnvironmentFacts.current().defaultQueueDirectory
-        return settings(SubmitConfiguration(spool: spool), source: "the built-in default")
+        return try settings(SubmitConfiguration(spool: spool), source: "the built-in default")
     }
 
     private static func load(_ path: String) throws -> SubmitConfiguration {
@@ -46,11 +50,20 @@ struct SubmitSettings: Hashable {
         }
     }
 
-    private static func settings(_ file: SubmitConfiguration, source: String) -> SubmitSettings {
+    private static func settings(_ file: SubmitConfiguration, source: String) throws(SealError) -> SubmitSettings {
         let hostname = file.hostname ?? machineName()
-        return SubmitSettings(
+        var settings = SubmitSettings(
             spool: file.spool, domain: file.domain ?? hostname, hostname: hostname, sizeLimit: file.maxMessageSize,
             source: source)
+        if let key = file.publicKey, let id = file.publicKeyID {
+            settings.publicKey = try PublicKey(key, id: id, of: source)
+        }
+        settings.compresses = file.compresses
+        return settings
+    }
+
+    var protection: Protection {
+        Protection(sealer: publicKey.map { SegmentSealer(submitter: $0) }, compressing: compresses)
     }
 
     /// gethostname(2); `localhost` where that is no domain.

@@ -28,14 +28,16 @@ struct Check: ParsableCommand {
         _ = try queueCall { () throws(QueueError) in try SpoolMeta.read(spool.layout) }
         var output = CheckOutput(json: json)
         let owners = try CheckOwners.find(spool)
+        // Before root becomes the spool's owner, who may not be able to read the passphrase.
+        let keys = spool.keys.reader
         if fix {
             for line in try CheckFix(spool: spool, owners: owners).run() { try output.mended(line) }
         }
         var findings = try CheckOwners.faults(spool, owners)
         let report: CheckReport
         do throws(QueueError) {
-            // The one place where a check gets its keys.
-            var check = try SpoolCheck(spool.layout, keys: nil, ledger: nil)
+            // No runner keeps a ledger so far.
+            var check = try SpoolCheck(spool.layout, keys: keys, ledger: nil)
             report = try check.run()
         } catch {
             // What is wrong with the places may be why.

@@ -31,9 +31,8 @@ struct CheckFix {
 
     /// What a start makes of the spool it finds. With a runner at work that was done already, and is done on.
     private func recover() throws -> [String] {
-        try OwnRunner.becomeOwner(of: spool.layout)
         let moved = QuarantinedNames()
-        guard let queue = try OwnRunner.open(spool, tell: moved.tell) else {
+        guard let queue = try OwnRunner.start(spool, tell: moved.tell) else {
             Diagnostic.print(
                 "the queue in \(spool.layout.root) has a runner at work: what a start mends, it did, and goes on with.")
             return []

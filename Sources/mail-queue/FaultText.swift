@@ -22,10 +22,10 @@ struct FaultText {
         case .owner(let found, let expected):
             let owner = try Self.name(expected)
             sentence = "\(path) belongs to \(try Self.name(found)), not to \(owner)"
-            cure = "Mend it with \"chown -h \(owner) \(Self.shell(path))\" and init again, or with init --fix."
+            cure = "Mend it with \"chown -h \(owner) \(ShellWord.quoted(path))\" and init again, or with init --fix."
         case .mode(let found, let expected):
             sentence = "\(path) has mode \(Self.octal(found)), not \(Self.octal(expected))"
-            cure = "Mend it with \"chmod \(Self.octal(expected)) \(Self.shell(path))\", or with init --fix."
+            cure = "Mend it with \"chmod \(Self.octal(expected)) \(ShellWord.quoted(path))\", or with init --fix."
         }
     }
 
@@ -38,20 +38,5 @@ struct FaultText {
     private static func octal(_ mode: UInt32) -> String {
         let digits = String(mode, radix: 8)
         return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-    }
-
-    /// A path that a shell reads as one word.
-    private static func shell(_ path: String) -> String {
-        let isPlain = path.utf8.allSatisfy {
-            switch $0 {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "/"), UInt8(ascii: "."), UInt8(ascii: "-"),
-                UInt8(ascii: "_"):
-                true
-            default: false
-            }
-        }
-        guard !isPlain else { return path }
-        return "'" + path.unicodeScalars.map { $0 == "'" ? "'\\''" : "\($0)" }.joined() + "'"
     }
 }

@@ -10,9 +10,11 @@ import Routing
 struct Init: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Creates the spool, or checks the one there is.",
+        usage: "mail-queue init [--fix] [-n] [--quiet] [-C <file>]",
         discussion: """
             Makes what is missing of the spool that the configuration names, checks owner and mode of every part, and \
-            writes submit.conf beside the configuration, for mail-enqueue. May be repeated; mail is never touched.
+            writes submit.conf beside the configuration, for mail-enqueue. With queue encryption it makes spool.key, or \
+            wraps it again under a changed passphrase. May be repeated; mail is never touched.
             """)
 
     @Flag(help: "Set wrong owners and modes right.")
@@ -24,6 +26,7 @@ struct Init: ParsableCommand {
     @Flag(help: "Say only what is wrong.")
     var quiet = false
 
+    @OptionGroup var keyOptions: InitKeyOptions
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -32,6 +35,9 @@ struct Init: ParsableCommand {
 
     func run() throws {
         Hardening.setUmask(0o022)
+        try Hardening.makeUndumpable()
+        // Before any other file is opened.
+        let handed = try keyOptions.take()
         let configuration = try common.loadConfiguration()
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let owners = try SpoolAccounts.owners(of: layout, configuration.superviseUsers)
@@ -43,18 +49,22 @@ struct Init: ParsableCommand {
         let lacking = found.filter { $0.kind == .missing }
         if checkOnly { try foretell(layout, lacking) } else { try create(layout, owners, lacking) }
         let isHealthy = try look(over: layout, owners)
-        try writeSubmitFile(configuration)
+        let keys = try InitKeys(configuration, handed, owners, checkOnly: checkOnly)
+        for sentence in keys.done { try say(sentence) }
+        for sentence in keys.warnings { Diagnostic.print(sentence) }
+        try writeSubmitFile(configuration, keys)
         if !isHealthy { throw QuietExit(.configuration) }
     }
 
     /// A folder that may not be written (a read-only container, a user's own start) is no reason to stop: the queue
-    /// works, and what mail-enqueue goes by is said.
-    private func writeSubmitFile(_ configuration: Configuration) throws {
+    /// works, and what mail-enqueue goes by is said. Only where mail is to be sealed it is one: mail-enqueue would store
+    /// in clear.
+    private func writeSubmitFile(_ configuration: Configuration, _ keys: InitKeys) throws {
         let done: String
         do throws(CommandFailure) {
-            done = try SubmitFile.write(configuration, checkOnly: checkOnly)
+            done = try SubmitFile.write(configuration, keys, checkOnly: checkOnly)
         } catch {
-            guard error.status == .noPermission else { throw error }
+            guard error.status == .noPermission, configuration.queueEncryption?.key == nil else { throw error }
             return Diagnostic.print(
                 "\(error.sentence) mail-enqueue goes by the file that is there, or by its defaults.")
         }
@@ -67,6 +77,11 @@ struct Init: ParsableCommand {
 
     private func faults(_ layout: SpoolLayout, _ owners: SpoolOwners) throws(CommandFailure) -> [SpoolFault] {
         try queueCall { () throws(QueueError) in try layout.faults(owners: owners) }
+    }
+
+    private func keyFaults(_ layout: SpoolLayout, _ owners: SpoolOwners) throws(CommandFailure) -> [SpoolFault] {
+        guard access(layout.root, F_OK) == 0 else { return [] }
+        return try queueCall { () throws(QueueError) in try SpoolKeyStore(layout).faults(owners: owners) }
     }
 
     private func create(_ layout: SpoolLayout, _ owners: SpoolOwners, _ lacking: [SpoolFault]) throws {
@@ -111,9 +126,14 @@ struct Init: ParsableCommand {
     /// Says on stderr what is wrong and how to mend it. False when something stays wrong.
     private func look(over layout: SpoolLayout, _ owners: SpoolOwners) throws -> Bool {
         var isHealthy = true
-        for fault in try faults(layout, owners) where !checkOnly || fault.kind != .missing {
+        let key = SpoolKeyStore(layout)
+        for fault in try faults(layout, owners) + keyFaults(layout, owners)
+        where !checkOnly || fault.kind != .missing {
             let text = try FaultText(fault)
-            if fix, try queueCall({ () throws(QueueError) in try layout.mend(fault, owners: owners) }) {
+            let mend = { () throws(QueueError) in
+                fault.path == key.path ? try key.mend(owners: owners) : try layout.mend(fault, owners: owners)
+            }
+            if fix, try queueCall(mend) {
                 try say("mended: \(text.sentence)")
             } else {
                 Diagnostic.print("\(text.sentence). \(text.cure)")

@@ -3,6 +3,7 @@
 
 import CommandKit
 import Glibc
+import KeyKit
 import MailModel
 import QueueKit
 import SystemPackage
@@ -16,8 +17,7 @@ enum OwnRunner {
 
     /// - Returns: nil when another process has the runner's lock.
     static func carryOut(_ order: QueueOrder, _ spool: Spool) throws -> ControlReply? {
-        try becomeOwner(of: spool.layout)
-        guard let queue = try open(spool) else { return nil }
+        guard let queue = try start(spool) else { return nil }
         defer { queue.close() }
         collectDrops(queue)
         do throws(QueueError) {
@@ -30,13 +30,26 @@ enum OwnRunner {
         }
     }
 
-    static func open(
+    /// Becomes the runner, which recovers the queue.
+    ///
+    /// - Returns: nil when another process has the runner's lock.
+    static func start(
         _ spool: Spool, tell: @escaping @Sendable (QueueReport) -> Void = tell
     ) throws(CommandFailure) -> Queue? {
+        // As root: the spool's owner may not be able to read the passphrase.
+        let keys = try mayRun(spool.layout) ? spool.keys.runner() : .none
+        try becomeOwner(of: spool.layout)
+        return try open(spool, keys, tell)
+    }
+
+    private static func open(
+        _ spool: Spool, _ keys: RunnerKeys, _ tell: @escaping @Sendable (QueueReport) -> Void
+    ) throws(CommandFailure) -> Queue? {
         let configuration = spool.configuration
-        let options = QueueOptions(
+        var options = QueueOptions(
             schedule: RetrySchedule(pauses: configuration.retryPauses, ttl: configuration.queueTTL),
             sizeLimit: Int64(configuration.maxMessageSize))
+        (options.keys, options.protection) = (keys.ring, keys.protection)
         do throws(QueueError) {
             return try Queue(spool.layout, options, report: tell, wake: {})
         } catch {
@@ -57,8 +70,14 @@ enum OwnRunner {
         }
     }
 
+    /// Others are told so when they try.
+    private static func mayRun(_ layout: SpoolLayout) -> Bool {
+        var status = stat()
+        return geteuid() == 0 || (lstat(layout.root, &status) == 0 && status.st_uid == geteuid())
+    }
+
     /// What root wrote, the runner could not write on.
-    static func becomeOwner(of layout: SpoolLayout) throws(CommandFailure) {
+    private static func becomeOwner(of layout: SpoolLayout) throws(CommandFailure) {
         var status = stat()
         guard geteuid() == 0, lstat(layout.root, &status) == 0, status.st_uid != 0 else { return }
         var group = status.st_gid

@@ -2,6 +2,7 @@
 
 import CommandKit
 import Glibc
+import QueueKit
 import Routing
 
 enum SubmitFile {
@@ -12,12 +13,16 @@ enum SubmitFile {
     ///
     /// - Parameter checkOnly: nothing is written.
     /// - Returns: what was done or would be.
-    static func write(_ configuration: Configuration, checkOnly: Bool) throws(CommandFailure) -> String {
+    static func write(_ configuration: Configuration, _ keys: InitKeys, checkOnly: Bool) throws(CommandFailure)
+        -> String
+    {
         let path = SubmitConfiguration.path(besides: configuration.path)
         if configuration.path == nil, let reason = reasonToSkip(path) {
             return "no submit.conf: \(reason), so mail-enqueue goes by its defaults"
         }
-        let text = content(configuration).render()
+        // Without a key nobody knows yet what the file will say.
+        if checkOnly, keys.isKeyMissing { return "would write \(path)" }
+        let text = content(configuration, keys.publicKey).render()
         if isCurrent(path, text) { return "\(path) is up to date" }
         if checkOnly { return "would write \(path)" }
         try AtomicFile.replace(path, with: text, mode: mode)
@@ -32,8 +37,10 @@ enum SubmitFile {
         return access(folder, F_OK) == 0 ? nil : "there is no \(folder)"
     }
 
-    private static func content(_ configuration: Configuration) -> SubmitConfiguration {
+    private static func content(_ configuration: Configuration, _ key: PublicKey?) -> SubmitConfiguration {
         var submit = SubmitConfiguration(spool: configuration.queueDirectory)
+        (submit.publicKey, submit.publicKeyID) = (key?.description, key?.id.description)
+        submit.compresses = configuration.queueCompression
         submit.maxMessageSize = configuration.maxMessageSize
         let name = configuration.listeners.compactMap(\.hostname).first ?? Machine.name
         var named = submit

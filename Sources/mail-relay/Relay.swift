@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import CommandKit
+import KeyKit
 import Logging
 import Routing
 
@@ -25,18 +26,35 @@ struct Relay: ParsableCommand {
     @Option(help: ArgumentHelp("Write a newline to this descriptor when ready.", valueName: "fd"))
     var readyFd: Int32?
 
+    @Option(help: ArgumentHelp("Take the private key from this descriptor.", valueName: "fd"))
+    var keyFd: Int32?
+
+    @Option(help: ArgumentHelp("Read the configuration from here (mail-supervise).", valueName: "fd"))
+    var configurationFd: Int32?
+
     func validate() throws {
+        if agent && (keyFd != nil || configurationFd != nil) {
+            throw ValidationError("--agent takes no keys: --key-fd and --configuration-fd are the runner's.")
+        }
         if once && agent { throw ValidationError("--once and --agent exclude each other.") }
     }
 
     func run() throws {
         Hardening.setUmask(0o022)
         if agent { return try runAgent() }
+        // Before the configuration is read, which may hold a passphrase, and before any socket or thread.
+        try Hardening.makeUndumpable()
+        let part = try keyFd.map { (number) throws(CommandFailure) in
+            try HandedKeys.take(number, option: "--key-fd")
+        }
+        let bundle = try configurationFd.map { (number) throws(CommandFailure) in
+            try SealedMemory.take(number, option: "--configuration-fd", limit: ConfigurationFiles.bundleLimit)
+        }
         let signals = SignalInbox()
         try signals.start()
         Hardening.raiseDescriptorLimit()
         let readiness = try Readiness(readyDescriptor: readyFd)
-        let program = RelayProgram(file: file, readiness: readiness, signals: signals)
+        let program = RelayProgram(file: file, bundle: bundle, part: part, readiness: readiness, signals: signals)
         throw QuietExit(try program.run(once: once))
     }
 

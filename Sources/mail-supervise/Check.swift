@@ -2,16 +2,23 @@
 
 import CommandKit
 import Glibc
+import KeyKit
+import Logging
 import Routing
 
 struct Check {
     let configuration: Configuration
+    let log: Logger
     let inherited: [InheritedSocket]
 
     func run() throws {
         let users = try ServiceUsers.resolve(configuration.superviseUsers)
         let programs = try ServicePrograms()
-        try Preparation.checkSpool(configuration)
+        var supply = KeySupply.none
+        if let encryption = configuration.queueEncryption {
+            supply = .passphrases(try ServiceKeys.passphrases(encryption, log))
+        }
+        try Preparation.checkSpool(configuration, supply)
         let places = try listenerPlaces()
         var lines = OutputLines()
         try lines.add("configuration: \(EscapedText.plain(configuration.path ?? "built in"))")

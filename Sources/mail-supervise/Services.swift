@@ -1,30 +1,36 @@
 // Owns: what each program is started with: path, arguments, user, sockets. Refuses: when (SupervisionMachine).
 
 import CommandKit
+import KeyKit
 import Logging
+import QueueKit
 import Routing
 
 final class Services: SupervisionDelegate {
     let listeners: ListenerSockets
     let agentSocket: AgentSocket
     private let file: String?
-    private var configuration: Configuration
+    private var loaded: LoadedConfiguration
+    private var configuration: Configuration { loaded.values }
+    private var keys: ServiceKeys
     private var users: ServiceUsers
     private let environment: [String: String]
     private let readiness: Readiness
     private let log: Logger
 
-    /// Does all of a start that can fail, in an order that leaves little behind: users, spool, ports, socket.
+    /// Does all of a start that can fail, in an order that leaves little behind: users, spool and keys, ports, socket.
     init(
-        file: String?, configuration: Configuration, inherited: [InheritedSocket], readiness: Readiness, log: Logger
+        file: String?, configuration loaded: LoadedConfiguration, inherited: [InheritedSocket], readiness: Readiness,
+        log: Logger
     ) throws {
+        let configuration = loaded.values
         users = try ServiceUsers.resolve(configuration.superviseUsers)
         _ = try ServicePrograms()
-        try Preparation.prepareSpool(configuration)
+        keys = try ServiceKeys.prepare(configuration, log) { try Preparation.prepareSpool(configuration, $0) }
         listeners = try ListenerSockets(inherited: inherited, configuration: configuration)
         agentSocket = try AgentSocket(path: configuration.agentSocket, users: users)
         environment = InheritedSocket.stripped(Environment.all())
-        (self.file, self.configuration, self.readiness, self.log) = (file, configuration, readiness, log)
+        (self.file, self.loaded, self.readiness, self.log) = (file, loaded, readiness, log)
     }
 
     func launch(_ role: ServiceRole) throws(CommandFailure) -> ProcessLaunch {
@@ -43,19 +49,29 @@ final class Services: SupervisionDelegate {
         case .relay:
             launch.identity = users.relayIdentity
             launch.describe(users.relay)
+            try handOver(keys.relay, to: &launch)
         case .listener:
             launch.listening = listeners.sockets
             launch.identity = users.listenerIdentity
             launch.describe(users.listener)
+            try handOver(keys.listener, to: &launch)
         }
         return launch
     }
 
-    func reload() throws(CommandFailure) {
-        let fresh: Configuration
-        do throws(ConfigurationError) { fresh = try Preparation.loadConfiguration(file) } catch {
+    /// Its part of the keys and, where another user may not read it, the configuration.
+    private func handOver(_ part: Secret?, to launch: inout ProcessLaunch) throws(CommandFailure) {
+        if let part { launch.hand(try HandedKeys.memory("pouch-key", part), option: "--key-fd") }
+        guard let bundle = loaded.bundle, launch.identity != nil else { return }
+        launch.hand(try SealedMemory("pouch-configuration", bundle), option: "--configuration-fd")
+    }
+
+    func reload() throws(CommandFailure) -> Set<ServiceRole> {
+        let freshly: LoadedConfiguration
+        do throws(ConfigurationError) { freshly = try Preparation.loadConfiguration(file) } catch {
             throw CommandFailure(.configuration, error.lines.first ?? "cannot read the configuration.")
         }
+        let fresh = freshly.values
         // The queue runner cannot change its spool under way, and a listener that stores elsewhere would take mail that
         // nobody delivers.
         guard fresh.queueDirectory == configuration.queueDirectory, fresh.agentSocket == configuration.agentSocket
@@ -66,14 +82,23 @@ final class Services: SupervisionDelegate {
                     + "which needs a restart.")
         }
         let freshUsers = try ServiceUsers.resolve(fresh.superviseUsers)
-        try prepareSpool(fresh)
+        let freshKeys = try prepareSpool(fresh)
         try listeners.update(to: fresh)
-        (configuration, users) = (fresh, freshUsers)
+        let mustRestart =
+            !freshKeys.relayMatches(keys) || fresh.queueEncryption != configuration.queueEncryption
+            || fresh.queueCompression != configuration.queueCompression
+            || (freshUsers.relayIdentity != nil && (freshly.bundle != nil || loaded.bundle != nil))
+        (loaded, users, keys) = (freshly, freshUsers, freshKeys)
+        return mustRestart ? [.relay] : []
     }
 
-    /// submit.conf follows the configuration. What is wrong with the spool stands in the log already.
-    private func prepareSpool(_ fresh: Configuration) throws(CommandFailure) {
-        do { try Preparation.prepareSpool(fresh) } catch let failure as CommandFailure { throw failure } catch {
+    /// submit.conf and spool.key follow the configuration. What is wrong with the spool stands in the log already.
+    private func prepareSpool(_ fresh: Configuration) throws(CommandFailure) -> ServiceKeys {
+        do {
+            return try ServiceKeys.prepare(fresh, log, before: (configuration, keys)) {
+                try Preparation.prepareSpool(fresh, $0)
+            }
+        } catch let failure as CommandFailure { throw failure } catch {
             throw CommandFailure(.configuration, "mail-queue init failed; its own message says why.")
         }
     }

@@ -30,12 +30,16 @@ struct Supervise: ParsableCommand {
         // Before anything that another user may read or change is made: modes are what the code names.
         Hardening.setUmask(0o022)
         Hardening.raiseDescriptorLimit()
+        // Before the configuration is read, which may hold a passphrase.
+        try Hardening.makeUndumpable()
         let inherited = try InheritedSocket.takeAll()
         let configuration = try Preparation.loadConfiguration(file)
-        guard !checkOnly else { return try Check(configuration: configuration, inherited: inherited).run() }
+        let log = Logger.pouch("mail-supervise")
+        guard !checkOnly else {
+            return try Check(configuration: configuration.values, log: log, inherited: inherited).run()
+        }
 
         let readiness = try Readiness(readyDescriptor: readyDescriptor)
-        let log = Logger.pouch("mail-supervise")
         let services = try Services(
             file: file, configuration: configuration, inherited: inherited, readiness: readiness, log: log)
         let roles = ServiceRole.allCases.filter { $0 != .listener || !services.listeners.sockets.isEmpty }

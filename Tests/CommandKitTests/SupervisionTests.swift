@@ -169,6 +169,28 @@ struct SupervisionMachineTests {
         #expect(scene.after(.tick, wait: .seconds(9)) == [])
     }
 
+    @Test func `a relay with other keys is ended, then started`() {
+        var scene = Scene()
+        let change = SupervisionMachine.Event.reloadRestarting([.relay])
+        #expect(scene.after(change) == [.start(.agent, 4), .send(.terminate, 2), .start(.listener, 5)])
+        #expect(scene.machine.nextDeadline == SupervisionMachine.stopLimit)
+        #expect(scene.after(change).isEmpty, "once is enough")
+        #expect(scene.after(.ended(2, .exited(status: 0))) == [.start(.relay, 6)], "without a pause")
+        #expect(scene.after(.ready(6)) == [])
+        #expect(scene.after(change).contains(.send(.terminate, 6)))
+        #expect(scene.after(.tick, wait: SupervisionMachine.stopLimit).contains(.kill(6)), "in its own time")
+        #expect(scene.after(.ended(6, .killed(signal: SIGKILL))) == [.start(.relay, 7)])
+        _ = scene.after(.ended(7, .exited(status: 1)))
+        #expect(scene.after(change).contains(.start(.relay, 8)), "instead of waiting")
+    }
+
+    @Test func `a stop while the relay is to be started again`() {
+        var scene = Scene()
+        _ = scene.after(.reloadRestarting([.relay]))
+        _ = scene.after(.terminate)
+        #expect(!scene.after(.ended(2, .exited(status: 0))).contains { if case .start = $0 { true } else { false } })
+    }
+
     @Test func `draining listeners stop with the rest`() {
         var scene = Scene()
         _ = scene.after(.reload)

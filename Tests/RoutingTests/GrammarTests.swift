@@ -110,7 +110,7 @@ import Testing
 
     @Test func aPassphraseNeverStandsInAnError() {
         for text in [
-            "queue encryption key \"hunter2hunter2\"", "queue\tencryption hunter2",
+            "queue encryption key \"hunter2hunter2\" x", "queue\tencryption hunter2 x",
             "queue encryption \\\n  key hunter2 x",
             "queue encryption key 'hunter2", "srs key hunter2",
         ] {

@@ -9,8 +9,9 @@ import Testing
         configuration.domain = "example.org"
         configuration.hostname = "mail.example.org"
         configuration.maxMessageSize = 12345
-        configuration.publicKey = "AAAA/+=="
-        configuration.publicKeyID = "00ff"
+        configuration.publicKey = String(repeating: "0f", count: 32)
+        configuration.publicKeyID = "00ff00ff00ff00ff"
+        configuration.compresses = true
         #expect(try SubmitConfiguration.parse(text: configuration.render(), path: "s") == configuration)
     }
 
@@ -20,7 +21,13 @@ import Testing
         ("version 1\nspool /a\nspol /b", "Did you mean \"spool\""), ("version 1\nversion 1", "stands here twice"),
         ("version 1\nspool", "has no value"), ("version 1\nspool /a\ndomain a b", "no host name"),
         ("version 1\nspool /a\nmax-message-size 0", "number of octets"),
-        ("version 1\nspool /a\npublic-key a b", "no blanks"), ("version 1\nspool /a\u{7F}", "control character"),
+        ("version 1\nspool /a\npublic-key a b", "64 digits"),
+        ("version 1\nspool /a\npublic-key \(String(repeating: "A", count: 64))", "64 digits"),
+        ("version 1\nspool /a\npublic-key \(String(repeating: "a", count: 63))", "64 digits"),
+        ("version 1\nspool /a\npublic-key \(String(repeating: "a", count: 64))", "one is missing"),
+        ("version 1\nspool /a\npublic-key-id 0123456789abcdef", "one is missing"),
+        ("version 1\nspool /a\npublic-key-id 0", "16 digits"), ("version 1\nspool /a\ncompression lzma", "Write zlib"),
+        ("version 1\nspool /a\u{7F}", "control character"),
     ])
     func whatIsWrongIsSaid(text: String, sentence: String) {
         do {

@@ -3,6 +3,8 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <stddef.h>
+
 /* files.c */
 
 /// O_TMPFILE and O_PATH, which Swift's Glibc does not show.
@@ -17,6 +19,10 @@ int pouch_rename_noreplace(int from, const char *old_path, int to, const char *n
 
 /// fallocate(2) in its default mode.
 int pouch_fallocate(int file, long long offset, long long length);
+
+/// memfd_create(2) with these bytes in it and sealed: nobody changes them, grows or shrinks it again. Close-on-exec, mode
+/// 0400, read from its start; -1 with errno.
+int pouch_sealed_memory(const char *name, const void *bytes, size_t length);
 
 /// Names the calling thread, for ps and gdb; at most 15 characters.
 void pouch_name_thread(const char *name);

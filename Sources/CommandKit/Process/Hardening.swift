@@ -11,6 +11,12 @@ public enum Hardening {
         guard pouch_make_undumpable() == 0 else {
             throw CommandFailure(.osError, "forbid core dumps of this process", .last)
         }
+        // The soft limit alone: it is inherited, and who runs a delivery command may raise it for his own.
+        var limit = rlimit()
+        let core = __rlimit_resource_t(RLIMIT_CORE.rawValue)
+        guard getrlimit(core, &limit) == 0 else { return }
+        limit.rlim_cur = 0
+        _ = setrlimit(core, &limit)
     }
 
     /// Files of this process are made with the modes the code names; what it creates says each mode itself.

@@ -43,6 +43,8 @@ public struct ProcessLaunch: Hashable, Sendable {
     public var mappings: [Mapping] = []
     /// Listening sockets for `LISTEN_FDS`: they become 3, 4...; no mapping may use those numbers.
     public var listening: [InheritedSocket] = []
+    /// What the mappings hand over and nobody needs here after the start; closed when the last copy of this goes.
+    public var handedOver: [SealedMemory] = []
     public var grouping = Grouping.sameGroup
     /// nil keeps ours.
     public var identity: Identity?
@@ -66,6 +68,19 @@ public struct ProcessLaunch: Hashable, Sendable {
         let pid = withRequest { pouch_spawn(&$0, &failure) }
         guard pid > 0 else { throw explain(failure) }
         return ChildProcess(pid: pid)
+    }
+
+    /// Hands sealed memory to the child, under a number that nothing else has, which an argument tells it.
+    public mutating func hand(_ memory: SealedMemory, option: String) {
+        let number = nextDescriptor
+        handedOver.append(memory)
+        mappings.append(Mapping(memory.descriptor, as: number))
+        arguments += [option, String(number)]
+    }
+
+    /// The lowest number above standard error that the child has no use for yet.
+    public var nextDescriptor: Int32 {
+        max(InheritedSocket.first + Int32(listening.count), (mappings.map(\.theirs).max() ?? 0) + 1)
     }
 
     /// The variables the child sees, but for LISTEN_PID, whose value only the child knows.

@@ -10,7 +10,9 @@ public protocol SupervisionDelegate: AnyObject {
     /// What to run now; asked anew for every start. Standard input and `--ready-fd` are added by the loop.
     func launch(_ role: ServiceRole) throws(CommandFailure) -> ProcessLaunch
     /// SIGHUP: read the configuration again. Throwing keeps everything as it is.
-    func reload() throws(CommandFailure)
+    ///
+    /// - Returns: the programs that must be started again to take it.
+    func reload() throws(CommandFailure) -> Set<ServiceRole>
     /// Every child is ready.
     func becameReady()
     func isStopping()
@@ -90,14 +92,15 @@ public final class SupervisionLoop {
     }
 
     private func reload() {
+        let restarting: Set<ServiceRole>
         do throws(CommandFailure) {
-            try delegate.reload()
+            restarting = try delegate.reload()
         } catch {
             log.error("\(error.sentence) Everything goes on with the old configuration.")
             return
         }
         log.info("the configuration was read again")
-        perform(.reload)
+        perform(.reloadRestarting(restarting))
     }
 
     /// One SIGCHLD may stand for several children. Strangers are reaped too: in a container we may be process 1.
@@ -145,7 +148,7 @@ public final class SupervisionLoop {
             let (reader, writer) = try readinessPipe()
             defer { Glibc.close(writer.rawValue) }
             pipes[instance] = reader
-            let number = InheritedSocket.first + Int32(launch.listening.count)
+            let number = launch.nextDescriptor
             launch.mappings += [.init(null.rawValue, as: 0), .init(writer.rawValue, as: number)]
             launch.arguments += ["--ready-fd", String(number)]
             launch.deathSignal = .terminate

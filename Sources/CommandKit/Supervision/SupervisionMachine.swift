@@ -20,6 +20,8 @@ public struct SupervisionMachine {
         case terminate
         /// SIGHUP, after the new configuration was found good.
         case reload
+        /// The same, where these must end and be started again to take it: their keys changed.
+        case reloadRestarting(Set<ServiceRole>)
         /// Time passed; `nextDeadline` says when to come.
         case tick
     }
@@ -52,6 +54,8 @@ public struct SupervisionMachine {
         var killAt: Duration?
         /// A new configuration came while it was starting: it may have read the old one.
         var isOutdated = false
+        /// It was told to end so that another one is started, when it has.
+        var startsAgain = false
     }
     private struct Ending { var status: ExitStatus, sentence: String? }
     private enum Phase { case running(isReady: Bool), stopping(Ending), finished }
@@ -82,6 +86,7 @@ public struct SupervisionMachine {
         case .cannotStart(let instance, let failure): couldNotStart(instance, failure, now)
         case .terminate: stop(Ending(status: .success, sentence: nil), now)
         case .reload: reload(now)
+        case .reloadRestarting(let roles): reload(now, restarting: roles)
         case .tick: tick(now)
         }
         return actions
@@ -122,7 +127,9 @@ public struct SupervisionMachine {
             return stop(Ending(status: status, sentence: "\(what); its own message says why."), now)
         }
         if child.state == .ending {
-            return actions.append(.log(outcome.isSuccess ? .info : .warning, "the replaced \(what)"))
+            actions.append(.log(outcome.isSuccess ? .info : .warning, "the replaced \(what)"))
+            if child.startsAgain { start(child.role, now) }
+            return
         }
         scheduleRestart(child, what, now)
     }
@@ -144,9 +151,20 @@ public struct SupervisionMachine {
         actions.append(.log(.error, "\(what); it is started again in \(pause.components.seconds) s"))
     }
 
-    private mutating func reload(_ now: Duration) {
+    private mutating func reload(_ now: Duration, restarting: Set<ServiceRole> = []) {
         guard case .running = phase else { return }
-        for role in roles { reload(role, now) }
+        for role in roles { if restarting.contains(role) { restart(role, now) } else { reload(role, now) } }
+    }
+
+    /// For a role whose children can't live side by side, when a signal does not tell them enough.
+    private mutating func restart(_ role: ServiceRole, _ now: Duration) {
+        if restarts[role] != nil { return start(role, now) }
+        for (instance, child) in children where child.role == role && child.state != .ending {
+            children[instance]?.state = .ending
+            children[instance]?.startsAgain = true
+            children[instance]?.killAt = now + Self.stopLimit
+            actions.append(.send(.terminate, instance))
+        }
     }
 
     private mutating func reload(_ role: ServiceRole, _ now: Duration) {

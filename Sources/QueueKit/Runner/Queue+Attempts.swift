@@ -165,7 +165,8 @@ extension Queue {
         do throws(QueueError) {
             if let file = try segment.store.open(segment.name) {
                 try quarantine.copy(
-                    row.offset..<(try end(of: row, file, segment)), of: file, as: "\(segment.name).\(row.offset)",
+                    message: row.offset..<(try end(of: row, file, segment)), of: file,
+                    as: "\(segment.name).\(row.offset)",
                     reason: reason
                 )
             }

@@ -79,7 +79,7 @@ extension Queue {
                 damage.range.isEmpty
                 ? "\(segment.name) ends before what its writer had made durable: messages are missing."
                 : "\(damage.id.map { "Message \($0)" } ?? "A message") is damaged where it is stored."
-            try quarantine.copy(damage.range, of: reader.file, as: name, reason: reason)
+            try quarantine.copy(message: damage.range, of: reader.file, as: name, reason: reason)
             report(.quarantined(name: name, reason: reason))
             segment.damage.removeFirst()
         }
@@ -139,7 +139,8 @@ extension Queue {
         attempt { () throws(QueueError) in
             guard let file = try segment.store.open(segment.name) else { return }
             let reason = "Message \(row.id) exists already: this second one was not taken."
-            try quarantine.copy(row.offset..<row.end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
+            try quarantine.copy(
+                message: row.offset..<row.end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
             try write([.quarantined(message: row.offset)], segment)
             report(.quarantined(name: "\(segment.name).\(row.offset)", reason: reason))
         }

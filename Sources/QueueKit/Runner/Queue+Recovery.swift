@@ -160,7 +160,7 @@ extension Queue {
     private func keepInterrupted(_ name: String) throws(QueueError) {
         let reason = "It is damaged in its middle: later marks are lost, and messages may be delivered again."
         let file = try queueDirectory.open(name, flags: O_RDONLY)
-        try quarantine.copy(0..<(try file.size()), of: file, as: name, reason: reason)
+        try quarantine.copy(file, as: name, reason: reason)
         report(.quarantined(name: name, reason: reason))
     }
 

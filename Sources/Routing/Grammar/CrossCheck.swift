@@ -13,6 +13,7 @@ extension Parser {
                 "action \"\(use.name.prefix(60))\" is not defined. Write action \"\(use.name.prefix(60))\" ... first.\(near)"
             )
         }
+        try checkEncryption()
         if !hasSaid("agent socket") {
             let ownPlace = !facts.isRoot || (hasSaid("queue directory") && configuration.superviseUsers == .none)
             let spool = configuration.queueDirectory

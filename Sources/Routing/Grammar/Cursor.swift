@@ -14,6 +14,9 @@ struct Cursor {
     /// The last position that was passed; the statement's first token at the beginning.
     var previous: Position { index > 0 ? statement.tokens[index - 1].position : position }
     var atEnd: Bool { current == nil }
+    /// The places of the statement's first token and of its end.
+    var start: Position { statement.tokens.first?.position ?? statement.end }
+    var end: Position { statement.end }
     /// The bare word that stands here.
     var keyword: String? { current?.keyword }
 

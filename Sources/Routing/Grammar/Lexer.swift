@@ -161,6 +161,10 @@ struct Lexer {
             advance()
         }
         let name = String(decoding: bytes, as: UTF8.self)
+        // Perhaps a passphrase without quotes.
+        guard macros[name] != nil || !source.holdsSecret(start.line) else {
+            throw error(at: start, "this macro is not defined. Define it above, or put the passphrase in quotes.")
+        }
         guard use == nil else {
             throw error(at: start, "the macro's value holds \"$\(name)\", and macros are not expanded twice.")
         }

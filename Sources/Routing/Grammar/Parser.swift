@@ -34,6 +34,9 @@ struct Parser {
     let readInclude: (String) throws(UnreadableFile) -> String
     var configuration: Configuration
     var macros: [String: String] = [:]
+    var macroPlaces: [String: (start: Position, end: Position)] = [:]
+    /// The first line about sealing.
+    var firstEncryption: Position?
     var sources: [SourceText] = []
     private var includeStack: [String] = []
 
@@ -155,6 +158,7 @@ struct Parser {
             throw cursor.error(at: start, "the macro is longer than \(Lexer.macroValueLimit) octets. Use a table.")
         }
         macros[name] = value
+        macroPlaces[name] = (start, cursor.end)
     }
 
     private mutating func parseInclude(_ cursor: inout Cursor) throws(ConfigurationError) {

@@ -29,6 +29,16 @@ struct SourceText: Sendable {
         return String(decoding: line.last == UInt8(ascii: "\r") ? line.dropLast() : line, as: UTF8.self)
     }
 
+    /// The line where the statement of this line begins, over lines that end with a backslash.
+    func statementLine(_ number: Int) -> Int {
+        var number = number
+        while number > 1, line(number - 1).hasSuffix("\\") { number -= 1 }
+        return number
+    }
+
+    /// Whether a passphrase may stand in the statement of this line.
+    func holdsSecret(_ number: Int) -> Bool { Excerpt.holdsSecret(line(statementLine(number))) }
+
     func error(at position: Position, _ message: String) -> ConfigurationError {
         ConfigurationError(at: position, in: self, message: message)
     }

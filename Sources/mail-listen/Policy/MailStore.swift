@@ -20,12 +20,13 @@ final class MailStore: Sendable {
 
     /// - Throws: the sentence of QueueError with its status, 78 when there is no spool.
     init(
-        _ setting: Setting, limits: IntakeLimits = IntakeLimits(), syscalls: any Syscalls = LibC(), logger: Logger
+        _ setting: Setting, _ protection: Protection = .none, limits: IntakeLimits = IntakeLimits(),
+        syscalls: any Syscalls = LibC(), logger: Logger
     ) throws(CommandFailure) {
         self.logger = logger
         do throws(QueueError) {
             let layout = SpoolLayout(root: setting.configuration.queueDirectory)
-            intake = try Intake(layout, place: .incoming, limits: limits, syscalls: syscalls)
+            intake = try Intake(layout, place: .incoming, protection: protection, limits: limits, syscalls: syscalls)
         } catch {
             throw CommandFailure(ExitStatus(rawValue: error.exitStatus) ?? .temporaryFailure, error.description)
         }

@@ -2,6 +2,9 @@
 
 import ArgumentParser
 import CommandKit
+import KeyKit
+import QueueKit
+import Routing
 
 struct Listen: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -25,6 +28,16 @@ struct Listen: ParsableCommand {
         help: ArgumentHelp("Write a newline to this descriptor when all listeners accept.", valueName: "n"))
     var readyDescriptor: Int32?
 
+    @Option(
+        name: .customLong("key-fd"),
+        help: ArgumentHelp("Take the writer key from this descriptor.", valueName: "n"))
+    var keyDescriptor: Int32?
+
+    @Option(
+        name: .customLong("configuration-fd"),
+        help: ArgumentHelp("Read the configuration from here (mail-supervise).", valueName: "n"))
+    var configurationDescriptor: Int32?
+
     func validate() throws {
         guard stdio, readyDescriptor != nil else { return }
         throw ValidationError("--stdio and --ready-fd exclude each other: one session is never ready for more")
@@ -36,14 +49,32 @@ struct Listen: ParsableCommand {
         let openFiles = Hardening.raiseDescriptorLimit()
         // Before the configuration is read, which may hold a passphrase.
         try Hardening.makeUndumpable()
+        // Before any socket or thread: the descriptor is gone then.
+        let part = try keyDescriptor.map { (number) throws(CommandFailure) in
+            try HandedKeys.take(number, option: "--key-fd")
+        }
+        let bundle = try configurationDescriptor.map { (number) throws(CommandFailure) in
+            try SealedMemory.take(number, option: "--configuration-fd", limit: ConfigurationFiles.bundleLimit)
+        }
         let log = try LogBuffer.standardError()
         defer { log.flush() }
-        guard !stdio else { return try StdioService.run(Setting(file: file, log: log), log: log) }
+        guard !stdio else {
+            let setting = try Setting(file: file, bundle: bundle, log: log)
+            return try StdioService.run(setting, try protection(setting, part, log), log: log)
+        }
 
         let inherited = try InheritedSocket.takeAll()
         let readiness = try Readiness(readyDescriptor: readyDescriptor)
-        let setting = try Setting(file: file, log: log)
-        let service = NetworkService(setting: setting, readiness: readiness, log: log)
+        let setting = try Setting(file: file, bundle: bundle, log: log)
+        let protection = try protection(setting, part, log)
+        let service = NetworkService(setting: setting, protection: protection, readiness: readiness, log: log)
         try service.run(inherited, openFiles: openFiles)
+    }
+
+    /// Standard input is the session's with `--stdio`, and no passphrase is read from it.
+    private func protection(_ setting: Setting, _ part: Secret?, _ log: LogBuffer) throws(CommandFailure) -> Protection
+    {
+        let reader = PassphraseReader(asksPeople: !stdio) { log.logger.warning("\($0)") }
+        return try QueueKeys(setting.configuration, reader: reader).listenerProtection(part: part)
     }
 }

@@ -7,6 +7,7 @@ import Transport
 
 struct NetworkService {
     let setting: Setting
+    let protection: Protection
     let readiness: Readiness
     let log: LogBuffer
 
@@ -20,7 +21,7 @@ struct NetworkService {
         let logger = log.logger
         let signals = try StopSignals(log)
         let endpoints = try Endpoint.all(inherited, setting, logger)
-        let store = try MailStore(setting, logger: logger)
+        let store = try MailStore(setting, protection, logger: logger)
         let policy = try ListenPolicy(
             setting: setting, endpoints: endpoints.map { ($0.options, $0.tag) }, store: store, log: log)
         let server = try start(endpoints, policy, Self.limits(openFiles))

@@ -18,10 +18,10 @@ struct Setting: Sendable {
 
 extension Setting {
     /// - Throws: status 78, after the place in the file was shown on stderr.
-    init(file: String?, log: LogBuffer) throws(QuietExit) {
+    init(file: String?, bundle: [UInt8]?, log: LogBuffer) throws(QuietExit) {
         let logger = log.logger
         do throws(ConfigurationError) {
-            let (configuration, _) = try Configuration.locate(option: file)
+            let configuration = try Configuration.locate(option: file, bundle: bundle)
             let tables = try TableSet(opening: configuration) { logger.warning("\($0)") }
             let names = EnvironmentFacts.localNames()
             self.init(

@@ -10,7 +10,7 @@ import Transport
 enum StdioService {
     /// Serves the session to its end. A signal ends it at once: what was acknowledged is durable, and what was not
     /// leaves no trace.
-    static func run(_ setting: Setting, log: LogBuffer) throws {
+    static func run(_ setting: Setting, _ protection: Protection, log: LogBuffer) throws {
         try Signals.handle(StopSignals.handled) { _ in
             log.flush()
             _exit(ExitStatus.temporaryFailure.rawValue)
@@ -19,7 +19,7 @@ enum StdioService {
         // Each message goes into a file of its own, which needs one sync less than opening a segment for many.
         var limits = IntakeLimits()
         limits.gatheredMessageBytes = 0
-        let store = try MailStore(setting, limits: limits, logger: logger)
+        let store = try MailStore(setting, protection, limits: limits, logger: logger)
         let listener = setting.configuration.listeners.first
         let options = Endpoint.options(listener, setting)
         let policy = try ListenPolicy(

@@ -3,6 +3,7 @@
 
 import CommandKit
 import Glibc
+import KeyKit
 import Logging
 import MailModel
 import QueueKit
@@ -11,20 +12,26 @@ import Transport
 
 struct RelayProgram {
     let file: String?
+    /// The configuration as mail-supervise handed it over, where this program may not read it.
+    let bundle: [UInt8]?
+    /// The keys that were handed over.
+    let part: Secret?
     let readiness: Readiness
     let signals: SignalInbox
     private let log = Logger.pouch("mail-relay")
 
-    init(file: String?, readiness: Readiness, signals: SignalInbox) {
-        (self.file, self.readiness, self.signals) = (file, readiness, signals)
+    init(file: String?, bundle: [UInt8]?, part: Secret?, readiness: Readiness, signals: SignalInbox) {
+        (self.file, self.bundle, self.part, self.readiness, self.signals) = (file, bundle, part, readiness, signals)
     }
 
     func run(once: Bool) throws -> ExitStatus {
-        let configuration = try Configuration.locate(option: file).configuration
+        let configuration = try Configuration.locate(option: file, bundle: bundle)
         let router = try Self.router(configuration, log)
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let inbox = RunnerInbox()
-        let queue = try open(layout, configuration, inbox)
+        let reader = PassphraseReader(asksPeople: true) { [log] in log.warning("\($0)") }
+        let keys = try QueueKeys(configuration, reader: reader).runnerKeys(part: part)
+        let queue = try open(layout, configuration, keys, inbox)
         let pidFile = try PIDFile(layout)
         defer { pidFile.remove() }
         let control = try ControlDesk.open(layout, inbox, log)
@@ -35,7 +42,13 @@ struct RelayProgram {
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
         let runner = Runner(
             queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
-            reload: { [file, log] in Self.reloaded(file, log, first: configuration) })
+            reload: { [file, bundle, log] in
+                guard bundle == nil else {
+                    log.error("configuration: not taken up: it was handed over. Send SIGHUP to mail-supervise.")
+                    return nil
+                }
+                return Self.reloaded(file, log, first: configuration)
+            })
         signals.forward(to: inbox)
         if !once { log.info("\(Self.banner(layout, queue))") }
         try readiness.ready(status: "running the queue \(layout.root)")
@@ -62,6 +75,11 @@ struct RelayProgram {
             if configuration.queueDirectory != first.queueDirectory || configuration.agentSocket != first.agentSocket {
                 log.warning("configuration: queue directory and agent socket stay as they are until the next start")
             }
+            if configuration.queueEncryption != first.queueEncryption
+                || configuration.queueCompression != first.queueCompression
+            {
+                log.warning("configuration: queue encryption and compression stay as they are until the next start")
+            }
             (configuration.queueDirectory, configuration.agentSocket) = (first.queueDirectory, first.agentSocket)
             let router = try router(configuration, log)
             log.info("configuration: taken up")
@@ -73,10 +91,11 @@ struct RelayProgram {
     }
 
     private func open(
-        _ layout: SpoolLayout, _ configuration: Configuration, _ inbox: RunnerInbox
+        _ layout: SpoolLayout, _ configuration: Configuration, _ keys: RunnerKeys, _ inbox: RunnerInbox
     ) throws -> Queue {
-        let options = QueueOptions(
+        var options = QueueOptions(
             schedule: RetrySchedule(configuration), sizeLimit: Int64(configuration.maxMessageSize))
+        (options.keys, options.protection) = (keys.ring, keys.protection)
         do throws(QueueError) {
             return try Queue(
                 layout, options, report: { inbox.post(.report($0)) }, wake: { inbox.post(.wake) })
