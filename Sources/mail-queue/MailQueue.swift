@@ -16,7 +16,8 @@ struct MailQueue: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Init.self, List.self, Show.self, Cat.self, Flush.self, Hold.self, Release.self, Remove.self, Keys.self,
+            Init.self, List.self, Show.self, Cat.self, Flush.self, Hold.self, Release.self, Remove.self, Check.self,
+            Keys.self,
         ])
 
     @OptionGroup var common: CommonOptions
