@@ -47,6 +47,7 @@ manuals:
 
 units: debug
 	$(SWIFT) test --skip-build
+	POUCH_TEST_QUEUE=sealed-compressed $(SWIFT) test --skip-build --filter QueueKitTests
 
 scenarios: debug
 	POUCH_BIN=$(CURDIR)/.build/debug Scenarios/run-all light

@@ -45,7 +45,7 @@ let package = Package(
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: strict),
-        .target(name: "Routing", dependencies: ["MailModel", system], swiftSettings: strict),
+        .target(name: "Routing", dependencies: ["MailModel", "CLinux", system], swiftSettings: strict),
         .target(
             name: "Transport",
             dependencies: ["SMTPProtocol", "MailModel", "CLinux"] + nio,
@@ -91,7 +91,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "mail-expand",
-            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel", arguments],
+            dependencies: ["CommandKit", "CommandArguments", "Routing", "MailModel", arguments, system],
             swiftSettings: strict),
         .executableTarget(
             name: "mail-supervise",

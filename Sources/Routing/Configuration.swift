@@ -98,6 +98,12 @@ public enum TableDefinition: Hashable, Sendable {
     case mapping([Entry])
     /// `file:/path` (or a bare path).
     case file(String)
+    /// `db:/path`: a constant database.
+    case database(String)
+    /// `proc:COMMAND`, `TYPE:CONFIGURATION`.
+    case program(TableProgram)
+    /// `getpwnam`: the system's accounts.
+    case systemUsers
 
     public struct Entry: Hashable, Sendable {
         public var key: String

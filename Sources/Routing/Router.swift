@@ -22,6 +22,15 @@ public struct Router: Sendable {
         self.readInclude = readInclude
     }
 
+    /// The same rules over other tables of the same names.
+    func with(tables: TableSet) -> Router { Router(self, tables: tables) }
+
+    private init(_ router: Router, tables: TableSet) {
+        (configuration, localNames, readInclude) = (router.configuration, router.localNames, router.readInclude)
+        self.tables = tables
+        matcher = RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables)
+    }
+
     /// The first rule that holds for one recipient.
     public func match(_ facts: MatchFacts) -> MatchOutcome {
         matcher.firstMatch(facts)

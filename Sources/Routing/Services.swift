@@ -6,11 +6,12 @@ import MailModel
 /// What a table can be asked for, by the names of table(5).
 public enum TableService: String, CaseIterable, Hashable, Sendable {
     case alias, domain, netaddr, userinfo, mailaddr, addrname, source, string, mailaddrmap, relayhost, credentials
+    case regex
 
     /// Whether entries must be keys with values; the others are lists.
     var needsValues: Bool {
         switch self {
-        case .domain, .netaddr, .mailaddr, .source: false
+        case .domain, .netaddr, .mailaddr, .source, .regex: false
         case .alias, .userinfo, .addrname, .string, .mailaddrmap, .relayhost, .credentials: true
         }
     }
@@ -18,7 +19,7 @@ public enum TableService: String, CaseIterable, Hashable, Sendable {
     /// Whether `Key` and `key` are one. Users and labels are told apart as the system and their owners do.
     var foldsCase: Bool {
         switch self {
-        case .alias, .domain, .netaddr, .mailaddr, .addrname, .source: true
+        case .alias, .domain, .netaddr, .mailaddr, .addrname, .source, .regex: true
         case .userinfo, .string, .mailaddrmap, .relayhost, .credentials: false
         }
     }
@@ -37,6 +38,7 @@ public enum TableService: String, CaseIterable, Hashable, Sendable {
         case .mailaddrmap: "senders of users"
         case .relayhost: "relays"
         case .credentials: "credentials"
+        case .regex: "regular expressions"
         }
     }
 
@@ -50,10 +52,18 @@ public enum TableService: String, CaseIterable, Hashable, Sendable {
         case .mailaddr where !MailAddressPattern.isValid(key):
             "\"\(key.prefix(60))\" is no address pattern. Write user@example.org, @example.org or user."
         case .source where IPAddress(key) == nil: "\"\(key.prefix(60))\" is no address."
+        case .regex: Self.wrongPattern(key)
         case .alias, .domain, .netaddr, .userinfo, .mailaddr, .addrname, .source, .string, .mailaddrmap, .relayhost,
             .credentials:
             nil
         }
+    }
+
+    private static func wrongPattern(_ text: String) -> String? {
+        do {
+            _ = try Pattern(text)
+            return nil
+        } catch { return error.sentence }
     }
 
     /// What is wrong with a value, as a sentence; nil when nothing is.
@@ -66,7 +76,7 @@ public enum TableService: String, CaseIterable, Hashable, Sendable {
             case .credentials: _ = try Credentials(value: value)
             case .mailaddrmap: _ = try SenderMap.parse(value)
             case .addrname where !Values.isHostname(value): return "\"\(value.prefix(60))\" is no host name."
-            case .addrname, .string, .domain, .netaddr, .mailaddr, .source: break
+            case .addrname, .string, .domain, .netaddr, .mailaddr, .source, .regex: break
             }
             return nil
         } catch {

@@ -44,18 +44,24 @@ enum TextFile {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { throw failure(Errno(rawValue: errno)) }
         defer { close(descriptor) }
+        let (size, stamp) = try regular(descriptor)
+        guard size <= limit else { throw tooLong(limit) }
+        let bytes = try readAll(descriptor, limit: limit)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw UnreadableFile("it is not UTF-8 text. Convert it with iconv(1).")
+        }
+        return (text, stamp)
+    }
+
+    /// The size and the stamp of an open file, which must be a regular one.
+    static func regular(_ descriptor: Int32) throws(UnreadableFile) -> (size: Int, stamp: Stamp) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure(Errno(rawValue: errno)) }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw UnreadableFile(
                 status.st_mode & S_IFMT == S_IFDIR ? "it is a directory. Name a file." : "it is no regular file.")
         }
-        guard status.st_size <= limit else { throw tooLong(limit) }
-        let bytes = try readAll(descriptor, limit: limit)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw UnreadableFile("it is not UTF-8 text. Convert it with iconv(1).")
-        }
-        return (text, stamp(status))
+        return (Int(status.st_size), stamp(status))
     }
 
     private static func readAll(_ descriptor: Int32, limit: Int) throws(UnreadableFile) -> [UInt8] {
@@ -85,7 +91,7 @@ enum TextFile {
         UnreadableFile("it is longer than \(limit >> 20) MiB.")
     }
 
-    private static func failure(_ error: Errno) -> UnreadableFile {
+    static func failure(_ error: Errno) -> UnreadableFile {
         switch error {
         case .noSuchFileOrDirectory, .notDirectory: UnreadableFile("no such file. Check the path, or create the file.")
         case .permissionDenied: UnreadableFile("permission denied. Let this user read it, or run as one who may.")

@@ -9,10 +9,7 @@ enum Enqueue {
         switch arguments.task {
         case .help: try StandardOutput.write(Usage.text)
         case .version: try StandardOutput.write("mail-enqueue \(Version.text)\n")
-        case .rebuildAliases:
-            // Packages call newaliases after each change and expect success: the change has taken effect already.
-            try StandardOutput.write("nothing to build: alias tables are texts, read again when they change\n")
-        case .list, .flush: try OtherProgram(for: arguments)?.execute()
+        case .list, .flush, .rebuildAliases: try OtherProgram(for: arguments)?.execute()
         case .submit:
             guard !stdinIsClosed else { throw MessageInput.closed }
             try submit(arguments)

@@ -15,7 +15,8 @@ struct OtherProgram {
         switch arguments.task {
         case .list: (name, words) = ("mail-queue", ["list"] + configuration)
         case .flush(let limits): (name, words) = ("mail-queue", ["flush"] + configuration + limits)
-        case .submit, .rebuildAliases, .help, .version: return nil
+        case .rebuildAliases: (name, words) = ("mail-expand", ["build"] + configuration)
+        case .submit, .help, .version: return nil
         }
     }
 

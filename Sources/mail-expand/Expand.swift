@@ -13,6 +13,7 @@ struct Expand: ParsableCommand {
             mail-expand [-C file] [--json] [--client address] [--sender address] ADDRESS...
             mail-expand [-C file] [--json] lookup TABLE SERVICE KEY
             mail-expand [-C file] [--json] [--client address] [--sender address] route ADDRESS
+            mail-expand [-C file] [--json] build [SOURCE DATABASE]
             """,
         discussion: """
             Prints the tree of each address with the rules, tables and lines that made it; nothing is sent. Status 0 \
@@ -35,7 +36,7 @@ struct Expand: ParsableCommand {
         help: ArgumentHelp("Judge as for mail from this sender, not from the null reverse-path.", valueName: "address"))
     var sender: String?
 
-    @Argument(help: ArgumentHelp("Addresses, or lookup or route with what belongs to it.", valueName: "ADDRESS"))
+    @Argument(help: ArgumentHelp("Addresses, or lookup, route or build with what belongs to it.", valueName: "ADDRESS"))
     var arguments: [String]
 
     func run() throws {
@@ -45,10 +46,7 @@ struct Expand: ParsableCommand {
             guard arguments.count == 2 else { throw ValidationError("route takes one address") }
             try RouteReport(try setting(), facts: facts(arguments[1]), json: json).run()
         case "build":
-            throw CommandFailure(
-                .unavailable,
-                "db tables are not supported by this release of Pouch. Name the text itself in a table: it is read again "
-                    + "when it changes.")
+            try TableBuild(file: file, Array(arguments.dropFirst()), json: json).run()
         default: try TreeReport(try setting(), facts: arguments.map(facts), json: json).run()
         }
     }

@@ -147,7 +147,7 @@ import Testing
             ["-C", "/x/pouch.conf", "-qRy.example"],
             ["mail-queue", "flush", "-C", "/x/pouch.conf", "--domain=y.example"]
         ),
-        (["-bi"], []), (["x"], []), (["--help"], []),
+        (["-bi"], ["mail-expand", "build"]), (["x"], []), (["--help"], []),
     ]) func handsOver(_ words: [String], _ expected: [String]) throws {
         let other = OtherProgram(for: try Arguments.parse(words, calledAs: "sendmail"))
         #expect(other.map { [$0.name] + $0.words } ?? [] == expected)

@@ -37,7 +37,7 @@ final class TemporarySpool: Sendable {
     /// The one drop there is, judged and read as the runner does.
     func drop() throws -> (envelope: Envelope, text: String) {
         let directory = try Directory(layout.path(.offline), syscalls: LibC())
-        let pickup = OfflinePickup(directory: directory, clock: SystemClock(), sizeLimit: 64 << 20)
+        let pickup = OfflinePickup(directory: directory, clock: SystemClock(), sizeLimit: 64 << 20, keys: nil)
         guard let name = try drops().first, try drops().count == 1,
             case .accept(let reader, let message) = try pickup.examine(name)
         else { throw QueueError(.corrupt, "find one whole drop") }

@@ -32,7 +32,7 @@ private struct Life {
     let clock = FixedClock()
 
     func run() throws {
-        let intake = try? Intake(spool.layout, place: .incoming, syscalls: calls)
+        let intake = try? listenerIntake(spool.layout, syscalls: calls)
         if let intake { [100, 5000, 300_000].enumerated().forEach { accept(intake, $0.offset, size: $0.element) } }
         for (number, size) in [(3, 200), (4, 100_000)] { drop(number, size: size) }
         firstRunner(intake)

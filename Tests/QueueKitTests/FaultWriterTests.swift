@@ -11,7 +11,7 @@ import Testing
     @Test func aLargeMessageThatWasRefusedHasNoName() throws {
         let spool = try TemporarySpool()
         let calls = FaultySyscalls()
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: calls)
+        let intake = try listenerIntake(spool.layout, syscalls: calls)
         // The file's own sync is the first, its directory's the second.
         calls.set(.once(.fsync, calls.count(.fsync) + 2, .ioError))
         #expect(throws: QueueError.self) { _ = try intake.store(envelope(), text(300_000)) }
@@ -25,35 +25,36 @@ import Testing
             .when { if case .open(_, let path, _, _) = $0, path.hasPrefix("spare.") { .permissionDenied } else { nil } }
         )
         let store = DirectorySegmentStore(
-            try Directory(spool.layout.path(.queue), syscalls: calls), clock: SystemClock())
+            try Directory(spool.layout.path(.queue), syscalls: calls), .queue, clock: SystemClock())
         try store.prepareSpare()
-        try store.create(role: .runner, run: .random(16), number: 0).close()
+        try store.create(.runner, number: 0).close()
         #expect(try store.list().count == 1)
     }
 
     /// DESIGN §3: renamed, synced, the journal removed, and only then written over.
     @Test func aRetiredSegmentIsNotTakenBeforeItsJournalIsGone() throws {
         let spool = try TemporarySpool()
-        let store = DirectorySegmentStore(try spool.directory(.incoming), clock: SystemClock())
+        let store = DirectorySegmentStore(try spool.directory(.incoming), .incoming, clock: SystemClock())
         try store.prepareSpare()
-        let writer = try store.create(role: .listener, run: .random(16), number: 0)
+        let writer = try store.create(.listener, number: 0)
         let name = writer.name
         // As after a crash of its writer: not cut.
         _ = consume writer
         try store.retire(name) { () throws(QueueError) in
             #expect((try? spool.names(.incoming))?.count == 1)
-            let other = try store.create(role: .listener, run: .random(16), number: 1)
+            let other = try store.create(
+                role: .listener, run: .random(16), number: 1, (try? TestProtection.of(.listener)) ?? .none)
             #expect((try? spool.names(.incoming))?.count == 2, "a new file, not the spare")
             try other.close()
         }
-        _ = try store.create(role: .listener, run: .random(16), number: 2)
+        _ = try store.create(.listener, number: 2)
         #expect(try spool.names(.incoming).filter { $0.hasPrefix("spare.") }.isEmpty, "now it was taken")
     }
 
     @Test func aCommittedOffsetThatCannotBeWrittenHidesNoMail() throws {
         let spool = try TemporarySpool()
         let calls = FaultySyscalls()
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: calls)
+        let intake = try listenerIntake(spool.layout, syscalls: calls)
         calls.set(.when { if case .pwrite(_, _, 448) = $0 { .ioError } else { nil } })
         _ = try intake.store(envelope(), text(10))
         calls.heal()
@@ -85,16 +86,24 @@ import Testing
         runner.queue.close()
     }
 
+    /// Nothing a compressor could make smaller: it repeats itself further apart than deflate looks back.
+    private func noisy(_ number: Int, size: Int) -> [UInt8] {
+        var content = numbered(number, size: 0)
+        while content.count < size { content += Self.noise }
+        return Array(content.prefix(size))
+    }
+    private static let noise = [UInt8].random(40_000)
+
     private func load(
         _ spool: TemporarySpool, producers: Int, each: Int, size: Int
     ) throws -> (sent: [QueueID: [UInt8]], placements: [Placement]) {
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+        let intake = try listenerIntake(spool.layout)
         let results = Monitor<[(QueueID, [UInt8], Placement)]>([])
         let done = Monitor(0)
         for producer in 0..<producers {
             _ = try Thread("producer") {
                 for number in 0..<each {
-                    let (envelope, content) = (envelope(), numbered(producer * 1000 + number, size: size))
+                    let (envelope, content) = (envelope(), noisy(producer * 1000 + number, size: size))
                     guard let placement = try? intake.store(envelope, content) else { continue }
                     results.update { $0.append((envelope.id, content, placement)) }
                 }

@@ -45,6 +45,57 @@ final class FixedClock: TimeSource {
     func stepWall(_ duration: Duration) { state.access { $0.wall += duration.milliseconds } }
 }
 
+/// How the tests of the spool write their segments: as `POUCH_TEST_QUEUE` says, `plain`, `sealed`, `compressed` or
+/// `sealed-compressed`. The same tests hold for all of them; `make test` runs them plain, and sealed and compressed.
+enum TestProtection {
+    static let kind = getenv("POUCH_TEST_QUEUE").map { String(cString: $0) } ?? "plain"
+    static var isPlain: Bool { kind == "plain" }
+    private static let fixture = kind.contains("sealed") ? try? SealFixture() : nil
+    static var keys: KeyRing? { fixture?.ring }
+
+    static func of(_ role: SegmentRole) throws -> Protection {
+        Protection(sealer: try fixture?.sealer(role), compressing: kind.contains("compressed"))
+    }
+}
+
+extension QueueOptions {
+    /// As the tests' queue is to be.
+    mutating func protect() throws { (protection, keys) = (try TestProtection.of(.runner), TestProtection.keys) }
+}
+
+/// A listener's intake, protected as the tests' queue is to be.
+func listenerIntake(_ layout: SpoolLayout, syscalls: any Syscalls = FaultySyscalls()) throws -> Intake {
+    try Intake(layout, place: .incoming, protection: try TestProtection.of(.listener), syscalls: syscalls)
+}
+
+extension SegmentStore {
+    func create(_ role: SegmentRole, number: UInt64) throws -> SegmentWriter {
+        try create(role: role, run: .random(16), number: number, try TestProtection.of(role))
+    }
+}
+
+extension SegmentReader {
+    init(_ file: OpenFile, in place: SpoolLayout.Place = .incoming) throws {
+        try self.init(file, in: place, keys: TestProtection.keys)
+    }
+}
+
+extension JournalFormat {
+    static func frame(_ entries: [JournalEntry], number: UInt64, id: [UInt8]) -> [UInt8] {
+        frame(payload(entries), number: number, id: id)
+    }
+
+    static func read(_ bytes: [UInt8]) throws -> Contents? {
+        try JournalReader.read(bytes, keys: TestProtection.keys)
+    }
+}
+
+extension JournalWriter {
+    static func read(_ name: String, in directory: Directory) throws -> JournalFormat.Contents?? {
+        try read(name, in: directory, keys: TestProtection.keys)
+    }
+}
+
 func mailbox(_ text: String) -> Mailbox {
     guard let mailbox = Mailbox(text) else { preconditionFailure("not a mailbox: \(text)") }
     return mailbox
@@ -57,6 +108,11 @@ func envelope(to recipients: [String] = ["bob@example.org"], id: QueueID = .make
 }
 
 func text(_ size: Int) -> [UInt8] { (0..<size).map { UInt8(33 + $0 % 90) } }
+
+extension OpenFile {
+    /// Changes one bit, whatever stands there.
+    func flip(at offset: Int64) throws { try write([(try read(1, at: offset).first ?? 0) ^ 1], at: offset) }
+}
 
 extension MessageContent {
     func all() throws -> [UInt8] {

@@ -99,13 +99,15 @@ import Testing
         let spool = try TemporarySpool()
         let header = SegmentHeader(
             flags: .single, role: .submitter, created: Timestamp(milliseconds: 1), run: .random(16), number: 0)
-        let encoder = MessageEncoder(header)
-        var (out, order) = (header.blocks, UInt32(0))
-        encoder.append(.envelope, StoredEnvelope(envelope()).bytes, &order, 1024, &out)
+        let start = try SegmentStart(header, try TestProtection.of(.submitter))
+        let encoder = start.encoder
+        var out = start.header.blocks
+        try encoder.begin(at: 1024)
+        try encoder.envelope(StoredEnvelope(envelope()).bytes, to: &out)
         let content = text(kind == "large record" ? 100_000 : 1000)
-        encoder.append(.content, content, &order, 1024, &out)
+        try content.lending { try encoder.content($0, to: &out) }
         let length = Int64(kind == "wrong length" ? 999 : content.count)
-        encoder.append(.commit, CommitRecord(contentLength: length, durableOffset: 1024).bytes, &order, 1024, &out)
+        try encoder.commit(CommitRecord(contentLength: length, durableOffset: 1024), to: &out)
         if kind == "wrong content" { out[1024 + 400] ^= 1 }
         let path = "\(spool.layout.path(.offline))/a.drop"
         let file = creat(path, 0o440)
@@ -153,7 +155,7 @@ import Testing
         let error = #expect(throws: QueueError.self) { try submit(spool, large) }
         #expect(error?.kind == .refused && error?.exitStatus == 65)
         #expect(try spool.names(.offline).isEmpty)
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+        let intake = try listenerIntake(spool.layout)
         for size in [100, 300_000] {
             let error = #expect(throws: QueueError.self) { _ = try intake.store(large, text(size)) }
             #expect(error?.kind == .refused)

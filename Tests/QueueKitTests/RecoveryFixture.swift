@@ -15,13 +15,15 @@ final class TestRunner {
 
     init(
         _ spool: TemporarySpool, _ syscalls: any Syscalls = FaultySyscalls(), clock: FixedClock = FixedClock(),
-        sizeLimit: Int64 = 10 << 20
+        sizeLimit: Int64 = 10 << 20, protection: Protection? = nil, keys: KeyRing? = nil
     ) throws {
         let (reports, woken) = (Monitor<[QueueReport]>([]), Monitor(false))
         (self.reports, self.woken, self.clock) = (reports, woken, clock)
         var options = QueueOptions(
             schedule: RetrySchedule(pauses: [.seconds(60), .seconds(600)], ttl: .seconds(86400)), sizeLimit: sizeLimit)
         (options.clock, options.syscalls) = (clock, syscalls)
+        try options.protect()
+        if let protection { (options.protection, options.keys) = (protection, keys) }
         queue = try Self.patiently {
             try Queue(
                 spool.layout, options, report: { report in reports.update { $0.append(report) } },
@@ -109,7 +111,8 @@ func submit(
     _ spool: TemporarySpool, _ envelope: Envelope, _ content: [UInt8] = text(1000),
     syscalls: any Syscalls = FaultySyscalls()
 ) throws {
-    let drop = try OfflineDrop(spool.layout, envelope, syscalls: syscalls)
+    let drop = try OfflineDrop(
+        spool.layout, envelope, protection: try TestProtection.of(.submitter), syscalls: syscalls)
     try drop.append(content)
     try drop.commit()
 }

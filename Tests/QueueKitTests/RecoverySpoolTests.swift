@@ -50,7 +50,7 @@ import Testing
             #expect(throws: QueueError.self) { _ = try Directory(layout.root, syscalls: LibC()) }
         }
         let listener = user(60_002, 60_002) {
-            let intake = try Intake(layout, place: .incoming, syscalls: FaultySyscalls())
+            let intake = try listenerIntake(layout)
             _ = try intake.store(envelope(), text(100))
             _ = try intake.store(envelope(), text(300_000))
             intake.close()
@@ -59,7 +59,7 @@ import Testing
         }
         let runner = user(60_001, 60_003) {
             let incoming = try spool.directory(.incoming)
-            let store = DirectorySegmentStore(incoming, clock: SystemClock())
+            let store = DirectorySegmentStore(incoming, .incoming, clock: SystemClock())
             #expect(try store.list().count == 2)
             for name in try store.list() {
                 let status = try incoming.status(of: name.description)
@@ -72,7 +72,8 @@ import Testing
             }
             #expect(try spool.names(.incoming).isEmpty)
             let pickup = OfflinePickup(
-                directory: try spool.directory(.offline), clock: SystemClock(), sizeLimit: 1 << 20)
+                directory: try spool.directory(.offline), clock: SystemClock(), sizeLimit: 1 << 20,
+                keys: TestProtection.keys)
             let drop = try #require(try spool.names(.offline).first)
             let status = try pickup.directory.status(of: drop)
             #expect(status?.st_uid == 60_009 && status?.st_gid == 60_003 && (status?.st_mode ?? 0) & 0o7777 == 0o440)

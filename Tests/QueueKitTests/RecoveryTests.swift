@@ -9,7 +9,7 @@ import Testing
 
 /// Stores messages as a listener does, then closes the segment.
 private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int = 1000) throws -> [Placement] {
-    let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+    let intake = try listenerIntake(spool.layout)
     defer { intake.close() }
     return try envelopes.map { try intake.store($0, text(size)) }
 }
@@ -61,8 +61,8 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
         let spool = try TemporarySpool()
         let name = SegmentName(.make(SystemClock()))
         var header = SegmentHeader(
-            flags: .sealed, role: .listener, created: Timestamp(milliseconds: 1), run: .random(16), number: 0)
-        header.keyID = 7
+            flags: [], role: .listener, created: Timestamp(milliseconds: 1), run: .random(16), number: 0)
+        header.version = SegmentHeader.currentVersion + 1
         let file = try spool.directory(.incoming).open(name.description, flags: O_RDWR | O_CREAT, mode: 0o640)
         try file.write(header.blocks + text(5000), at: 0)
         close(creat("\(spool.layout.path(.queue))/\(name.journal)", 0o640))
@@ -95,7 +95,7 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
         let spool = try TemporarySpool()
         let placements = try listen(spool, [envelope(), envelope(), envelope()])
         let file = try spool.directory(.incoming).open(placements[0].segment.description, flags: O_RDWR)
-        try file.write([0], at: placements[1].message.contentOffset + 200)
+        try file.flip(at: placements[1].message.contentOffset + 82)
         let calls = FaultySyscalls(
             .when { if case .open(_, let path, _, _) = $0, path.hasSuffix(".reason") { .noSpace } else { nil } })
         let runner = try TestRunner(spool, calls)
@@ -112,14 +112,14 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
     /// The runner opened the file long before its last messages came: what they promised is read when the writer ends.
     @Test func damageOfTheLastMessagesOfALivingWriterIsKnown() throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+        let intake = try listenerIntake(spool.layout)
         _ = try intake.store(envelope(), text(100))
         let clock = FixedClock()
         let runner = try TestRunner(spool, clock: clock)
         #expect(runner.queue.count == 1)
         let last = try intake.store(envelope(), text(5000))
         let file = try spool.directory(.incoming).open(last.segment.description, flags: O_RDWR)
-        try file.write([0], at: last.message.contentOffset + 200)
+        try file.flip(at: last.message.contentOffset + 82)
         intake.close()
         runner.collect { !runner.quarantined.isEmpty }
         #expect(runner.queue.count == 1)
@@ -138,7 +138,7 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
 
     @Test func aCommittedOffsetBeyondTheFileIsNoReasonToSearchForever() throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+        let intake = try listenerIntake(spool.layout)
         let placement = try intake.store(envelope(), text(100))
         let file = try spool.directory(.incoming).open(placement.segment.description, flags: O_RDWR)
         try file.write(SegmentHeader.hint(1 << 62), at: 448)
@@ -193,7 +193,7 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
         let placements = try listen(spool, [envelope(), envelope()])
         let runner = try TestRunner(spool)
         let file = try spool.directory(.incoming).open(placements[0].segment.description, flags: O_RDWR)
-        try file.write([0], at: placements[0].message.contentOffset + 200)
+        try file.flip(at: placements[0].message.contentOffset + 82)
         _ = runner.queue.takeDue(limit: 2)
         let message = try runner.queue.open(placements[0].message.id)
         #expect(throws: QueueError.self) { _ = try message.content().all() }
@@ -263,8 +263,9 @@ private func listen(_ spool: TemporarySpool, _ envelopes: [Envelope], size: Int 
         let directory = try spool.directory(.queue)
         let reason = String(repeating: "x", count: 1 << 20)
         let entries = (0..<20).map { JournalEntry.held(message: $0, reason: reason) }
+        let seal = try TestProtection.keys.map { try JournalSeal($0.publicKey.id, $0) }
         let writer = try JournalWriter.replacing(
-            "a.journal", with: entries, in: directory, segmentStamp: 1, clock: SystemClock())
+            "a.journal", with: entries, in: directory, segmentStamp: 1, seal, clock: SystemClock())
         let huge = JournalEntry.held(message: 1, reason: String(repeating: "x", count: 17 << 20))
         let error = #expect(throws: QueueError.self) { try writer.append([huge]) }
         #expect(error?.kind == .refused)

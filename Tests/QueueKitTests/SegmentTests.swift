@@ -39,7 +39,7 @@ import Testing
     @Test(arguments: [0, 1, 511, 512, 65_535, 65_536, 65_537, 200_000, 300_000, 1_500_000])
     func contentComesBack(size: Int) throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming)
+        let intake = try listenerIntake(spool.layout, syscalls: LibC())
         let content = text(size)
         let placement = try intake.store(envelope(), content)
         intake.close()
@@ -53,7 +53,7 @@ import Testing
 
     @Test func manyMessagesShareASegment() throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming)
+        let intake = try listenerIntake(spool.layout, syscalls: LibC())
         let placements = try (0..<50).map { try intake.store(envelope(), text($0 * 40)) }
         intake.close()
         #expect(Set(placements.map(\.segment)).count == 1)
@@ -70,13 +70,13 @@ import Testing
     @Test(arguments: [(0, true), (1, true), (2, true), (2, false)])
     func brokenMessage(index: Int, hinted: Bool) throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming)
+        let intake = try listenerIntake(spool.layout, syscalls: LibC())
         let placements = try (0..<3).map { _ in try intake.store(envelope(), text(5000)) }
         intake.close()
         let directory = try spool.directory(.incoming)
         let file = try directory.open(placements[0].segment.description, flags: O_RDWR)
-        let at = placements[index].message.contentOffset + 100
-        try file.write([0], at: at)
+        let at = placements[index].message.contentOffset + 90
+        try file.flip(at: at)
         if !hinted { try file.write(SegmentHeader.hint(placements[1].message.end), at: 448) }
         let scan = try SegmentReader(file).scan(
             from: SegmentHeader.firstRecord, limit: try file.size(), verifyingContent: true)
@@ -90,18 +90,18 @@ import Testing
 
     @Test func staleBlocksNeverPassForMail() throws {
         let spool = try TemporarySpool()
-        let store = DirectorySegmentStore(try spool.directory(.queue), clock: SystemClock())
+        let store = DirectorySegmentStore(try spool.directory(.queue), .queue, clock: SystemClock())
         try store.prepareSpare()
-        let first = try store.create(role: .runner, run: .random(16), number: 0)
+        let first = try store.create(.runner, number: 0)
         var bytes: [UInt8] = []
-        first.encoder.append(
-            envelope: StoredEnvelope(envelope()).bytes, content: text(100), offset: 1024, durable: 1024, to: &bytes)
+        try first.encoder.append(
+            envelope: StoredEnvelope(envelope()).bytes, content: text(100), at: 1024, durable: 1024, to: &bytes)
         try first.append(bytes)
         try first.commit()
         #expect(try store.open(first.name)?.size() == Spares.segmentSize)
         // The old writer still holds the lock: the spare is left alone, and a new file is made.
         try store.directory.rename(first.name.description, to: store.directory, "spare.1")
-        let other = try store.create(role: .runner, run: .random(16), number: 1)
+        let other = try store.create(.runner, number: 1)
         #expect(try spool.names(.queue).count == 2)
         try other.close()
         try spool.directory(.queue).rename("spare.1", to: store.directory, first.name.description)
@@ -109,9 +109,10 @@ import Testing
         _ = consume first
         try store.retire(name)
         #expect(try spool.names(.queue).filter { $0.hasPrefix("spare.") }.count == 1)
-        let again = try store.create(role: .runner, run: .random(16), number: 2)
+        let again = try store.create(.runner, number: 2)
         let file = try #require(try store.open(again.name))
-        let scan = try SegmentReader(file).scan(from: 1024, limit: try file.size(), verifyingContent: true)
+        let scan = try SegmentReader(file, in: .queue).scan(
+            from: 1024, limit: try file.size(), verifyingContent: true)
         #expect(scan.messages.isEmpty && scan.damage.isEmpty)
     }
 
@@ -119,25 +120,25 @@ import Testing
         let spool = try TemporarySpool()
         let mask = umask(0o077)
         defer { umask(mask) }
-        let aborted = try OfflineDrop(spool.layout, envelope())
+        let aborted = try OfflineDrop(spool.layout, envelope(), protection: try TestProtection.of(.submitter))
         try aborted.append(text(100_000))
         aborted.abort()
         #expect(try spool.names(.offline).isEmpty)
-        let drop = try OfflineDrop(spool.layout, envelope())
+        let drop = try OfflineDrop(spool.layout, envelope(), protection: try TestProtection.of(.submitter))
         try drop.append(text(100_000))
         #expect(try spool.names(.offline).isEmpty, "nothing half-done is visible")
         try drop.commit()
         let name = try #require(try spool.names(.offline).first)
         let file = try spool.directory(.offline).open(name, flags: O_RDONLY)
         #expect(try file.status().st_mode & 0o7777 == 0o440)
-        let reader = try SegmentReader(file)
+        let reader = try SegmentReader(file, in: .offline)
         let scan = try reader.scan(from: 1024, limit: try file.size(), verifyingContent: true)
         #expect(try reader.content(of: try #require(scan.messages.first)).all() == text(100_000))
     }
 
     @Test func abandonedMessagesLeaveNothing() throws {
         let spool = try TemporarySpool()
-        let intake = try Intake(spool.layout, place: .incoming)
+        let intake = try listenerIntake(spool.layout, syscalls: LibC())
         for size in [100, 1_000_000] {
             let message = intake.begin(envelope())
             _ = message.append(text(size))

@@ -4,16 +4,16 @@ import Testing
 @testable import Routing
 
 /// Fixtures damaged at random, the same way in every run: whatever a file holds, it is read or refused, never a trap.
-@Suite struct NoiseTests {
-    /// Numbers of a linear congruential generator (Knuth's MMIX constants).
-    private struct Noise: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state ^ state >> 29
-        }
+/// Numbers of a linear congruential generator (Knuth's MMIX constants).
+struct Noise: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ state >> 29
     }
+}
 
+@Suite struct NoiseTests {
     private static let scraps = [
         "{", "}", "<", ">", "!", "=", ",", "\"", "'", "\\", "\\\n", "\n", "#", "$", "$x", "%{", "]", "[", ":", "/", "@",
         "+", "|",
@@ -66,7 +66,7 @@ import Testing
         for seed in seeds {
             for _ in 0..<500 {
                 let text = damage(seed, &noise)
-                _ = try? TableText.parse(text, path: "t", table: "t")
+                _ = try? TableText.entries(SourceText(path: "t", text: text), table: "t")
                 _ = try? AliasValue.parse(text)
                 _ = try? IncludeFile.parse(text)
                 _ = try? RelayURL.read(text)

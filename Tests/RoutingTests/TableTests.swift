@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct TableTextTests {
     private func pairs(_ text: String) throws -> [String] {
-        try TableText.parse(text, path: "t", table: "t").entries.map { $0.key + ($0.value.map { "=" + $0 } ?? "") }
+        try TableText.entries(SourceText(path: "t", text: text), table: "t").map {
+            $0.key + ($0.value.map { "=" + $0 } ?? "")
+        }
     }
 
     @Test(
@@ -37,16 +39,18 @@ import Testing
     ])
     func mistakes(text: String, sentence: String) {
         do {
-            _ = try TableText.parse(text, path: "t", table: "t")
+            _ = try TableText.entries(SourceText(path: "t", text: text), table: "t")
             Issue.record("taken: \(text)")
         } catch { #expect("\(error)".contains(sentence), "\(error)") }
     }
 
     @Test func manyLinesAreQuick() throws {
         let text = (0..<50_000).map { "user\($0): target\($0)\n" }.joined()
-        #expect(try TableText.parse(text, path: "t", table: "t").entries.count == 50_000)
+        #expect(try TableText.entries(SourceText(path: "t", text: text), table: "t").count == 50_000)
         let long = "a: b\n" + String(repeating: "  c,\n", count: 30_000)
-        #expect(throws: ConfigurationError.self) { try TableText.parse(long, path: "t", table: "t") }
+        #expect(throws: ConfigurationError.self) {
+            try TableText.entries(SourceText(path: "t", text: long), table: "t")
+        }
     }
 }
 

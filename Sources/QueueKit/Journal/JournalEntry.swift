@@ -15,19 +15,28 @@ enum JournalEntry: Hashable, Sendable {
     case expanded(message: Int64, recipient: UInt32, into: [Recipient])
     case held(message: Int64, reason: String)
     case released(message: Int64)
+    /// An operator wants it out as soon as what is under way with it is over.
+    case removing(message: Int64)
     /// Taken out by an operator.
     case removed(message: Int64)
     /// Damaged; its bytes are in `quarantine/`.
     case quarantined(message: Int64)
     /// So many delay DSNs were sent about the message.
     case warned(message: Int64, count: UInt32)
+    /// Its copy elsewhere, of a higher generation, is the message now.
+    case moved(message: Int64)
+    /// The message counts as this generation, whatever its envelope says: a copy on its way came too late.
+    case generation(message: Int64, UInt32)
+    /// Beside the index: what the message brought along when it was moved here. It comes before all other entries.
+    case carried(message: Int64, [JournalEntry])
 
     /// Octets kept of an attempt's texts: all together fit the room reserved for a result (Queue.resultSpace).
     static let replyLimit = 1000
     static let nameLimit = 300
 
     private enum Tag: UInt8 {
-        case index = 1, attempt, scheduled, expanded, held, released, removed, quarantined, warned
+        case index = 1, attempt, scheduled, expanded, held, released, removed, quarantined, warned, moved, generation,
+            carried, removing
     }
 
     func append(to out: inout FieldWriter) {
@@ -44,9 +53,18 @@ enum JournalEntry: Hashable, Sendable {
         case .held(let message, let reason):
             out.field(Tag.held.rawValue, Self.bytes(message) + Array(reason.utf8))
         case .released(let message): out.field(Tag.released.rawValue, message)
+        case .removing(let message): out.field(Tag.removing.rawValue, message)
         case .removed(let message): out.field(Tag.removed.rawValue, message)
         case .quarantined(let message): out.field(Tag.quarantined.rawValue, message)
         case .warned(let message, let count): out.field(Tag.warned.rawValue, Self.bytes(message, Int64(count)))
+        case .moved(let message): out.field(Tag.moved.rawValue, message)
+        case .generation(let message, let number):
+            out.field(Tag.generation.rawValue, Self.bytes(message, Int64(number)))
+        case .carried(let message, let entries):
+            out.field(Tag.carried.rawValue) { out in
+                out.append(Self.bytes(message))
+                entries.forEach { $0.append(to: &out) }
+            }
         }
     }
 
@@ -71,11 +89,13 @@ enum JournalEntry: Hashable, Sendable {
     }
 
     /// Reads one entry; nil when it is not one of ours.
-    init?(tag: UInt8, _ content: ArraySlice<UInt8>) {
+    ///
+    /// - Parameter isNested: inside another one, where none may hold entries itself: hostile bytes make no deep nest.
+    private init?(tag: UInt8, _ content: ArraySlice<UInt8>, isNested: Bool) {
         switch Tag(rawValue: tag) {
         case nil: return nil
         case .index:
-            guard let rows = IndexRow.readAll(content) else { return nil }
+            guard !isNested, let rows = IndexRow.readAll(content) else { return nil }
             self = .index(rows)
         case .attempt:
             guard let attempt = Self.readAttempt(content) else { return nil }
@@ -92,6 +112,9 @@ enum JournalEntry: Hashable, Sendable {
         case .released:
             guard let message: Int64 = content.integer() else { return nil }
             self = .released(message: message)
+        case .removing:
+            guard let message: Int64 = content.integer() else { return nil }
+            self = .removing(message: message)
         case .removed:
             guard let message: Int64 = content.integer() else { return nil }
             self = .removed(message: message)
@@ -101,6 +124,19 @@ enum JournalEntry: Hashable, Sendable {
         case .warned:
             guard let message: Int64 = content.integer(), let count: UInt32 = content.integer(at: 8) else { return nil }
             self = .warned(message: message, count: count)
+        case .moved:
+            guard let message: Int64 = content.integer() else { return nil }
+            self = .moved(message: message)
+        case .generation:
+            guard let message: Int64 = content.integer(), let number: UInt32 = content.integer(at: 8) else {
+                return nil
+            }
+            self = .generation(message: message, number)
+        case .carried:
+            guard !isNested, let message: Int64 = content.integer(),
+                let entries = Self.readAll(content.dropFirst(8), isNested: true)
+            else { return nil }
+            self = .carried(message: message, entries)
         }
     }
 
@@ -136,11 +172,11 @@ enum JournalEntry: Hashable, Sendable {
     }
 
     /// All entries of a frame; nil when any is not ours: a frame counts whole or not at all.
-    static func readAll(_ payload: ArraySlice<UInt8>) -> [JournalEntry]? {
+    static func readAll(_ payload: ArraySlice<UInt8>, isNested: Bool = false) -> [JournalEntry]? {
         var fields = FieldReader(payload)
         var entries: [JournalEntry] = []
         while let (tag, content) = fields.next() {
-            guard let entry = JournalEntry(tag: tag, content) else { return nil }
+            guard let entry = JournalEntry(tag: tag, content, isNested: isNested) else { return nil }
             entries.append(entry)
         }
         return fields.isMalformed ? nil : entries

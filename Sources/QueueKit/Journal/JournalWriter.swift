@@ -1,5 +1,5 @@
-// Owns: appending to the journal of one segment, with room reserved beforehand. Refuses: syncing (Housekeeper does,
-// on its thread), deciding what to write.
+// Owns: appending to the journal of one segment, sealed or not, with room reserved beforehand. Refuses: syncing
+// (Housekeeper does, on its thread), deciding what to write.
 //
 // Order: room is reserved before an attempt starts; its result is written at once and synced within a second by the
 // Housekeeper. A crash before the sync forgets the last marks: those messages are tried again. After a failed sync the
@@ -24,13 +24,18 @@ final class JournalWriter {
     private var allocated: Int64
     private var promised: Int64 = 0
     private var open: OpenFile?
+    /// Of a sealed journal.
+    private let key: Secret?
+    /// Made with the first frame that is written; kept as long as the journal is.
+    private var frameSealer: FrameSealer?
 
     /// Creates a journal. Its name becomes durable with the next sync of the directory.
     init(
-        creating name: String, in directory: Directory, segmentStamp: UInt64, clock: any TimeSource
+        creating name: String, in directory: Directory, segmentStamp: UInt64, _ seal: JournalSeal?,
+        clock: any TimeSource
     ) throws(QueueError) {
-        (self.name, self.directory) = (name, directory)
-        header = JournalFormat.Header(segmentStamp: segmentStamp, created: clock.now())
+        (self.name, self.directory, key) = (name, directory, seal?.key)
+        header = JournalFormat.Header(segmentStamp: segmentStamp, created: clock.now(), keyID: seal?.id)
         let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: "\(QueueID.make(clock))")
         do throws(QueueError) {
             try unnamed.file.setMode(SpoolLayout.fileMode)
@@ -45,8 +50,12 @@ final class JournalWriter {
     }
 
     /// Goes on where a journal that was read ends; a torn tail is cut off.
-    init(continuing contents: JournalFormat.Contents, name: String, in directory: Directory) throws(QueueError) {
-        (self.name, self.directory, header) = (name, directory, contents.header)
+    ///
+    /// - Parameter seal: what the journal's header names.
+    init(
+        continuing contents: JournalFormat.Contents, name: String, in directory: Directory, _ seal: JournalSeal?
+    ) throws(QueueError) {
+        (self.name, self.directory, header, key) = (name, directory, contents.header, seal?.key)
         (end, frames, allocated) = (contents.end, contents.frames, contents.end)
         let file = try directory.open(name, flags: O_RDWR)
         try file.truncate(to: end)
@@ -55,9 +64,9 @@ final class JournalWriter {
 
     /// Goes on with a journal that got a new name.
     private init(_ other: JournalWriter, name: String) {
-        (self.name, directory, header) = (name, other.directory, other.header)
+        (self.name, directory, header, key) = (name, other.directory, other.header, other.key)
         (end, frames, allocated) = (other.end, other.frames, other.allocated)
-        open = other.open
+        (open, frameSealer) = (other.open, other.frameSealer)
     }
 
     /// The file to sync after a write.
@@ -74,8 +83,9 @@ final class JournalWriter {
     /// Makes sure that `bytes` more can be written, whatever happens to the disk meanwhile.
     func reserve(_ bytes: Int64) throws(QueueError) {
         promised += bytes
-        guard end + promised > allocated else { return }
-        let target = (end + promised + Self.reserveStep) / Self.reserveStep * Self.reserveStep
+        let needed = end + promised + FrameSealer.openingLength
+        guard needed > allocated else { return }
+        let target = (needed + Self.reserveStep) / Self.reserveStep * Self.reserveStep
         do throws(QueueError) {
             try file().reserve(offset: allocated, length: target - allocated)
         } catch {
@@ -93,28 +103,43 @@ final class JournalWriter {
     /// - Throws: QueueError `.refused` for more than a frame can hold: no reader would take it, nor what follows it.
     @discardableResult
     func append(_ entries: [JournalEntry]) throws(QueueError) -> OpenFile {
-        let frame = JournalFormat.frame(entries, number: frames, id: header.id)
-        guard frame.count <= JournalFormat.frameHeaderLength + JournalFormat.payloadLimit else {
+        let payload = JournalFormat.payload(entries)
+        guard payload.count <= JournalFormat.payloadLimit else {
             throw QueueError(
                 .refused, "write \(directory.path)/\(name)", explanation: "these are too many words for one entry.")
         }
         let file = try file()
-        try file.write(frame, at: end)
-        end += Int64(frame.count)
-        frames += 1
+        let (bytes, count) = try frames(payload)
+        try file.write(bytes, at: end)
+        end += Int64(bytes.count)
+        frames += count
+        frameSealer?.isOpened = true
         allocated = max(allocated, end)
         return file
+    }
+
+    /// The frame, behind an opening if it is the first that this writer seals.
+    private func frames(_ payload: [UInt8]) throws(QueueError) -> (bytes: [UInt8], count: UInt64) {
+        guard let key else { return (JournalFormat.frame(payload, number: frames, id: header.id), 1) }
+        return try QueueError.onSegment("write \(directory.path)/\(name)") { () throws(SealError) in
+            let sealer: FrameSealer
+            if let frameSealer { sealer = frameSealer } else { sealer = try FrameSealer(key, header) }
+            frameSealer = sealer
+            guard !sealer.isOpened else { return (try sealer.frame(payload, number: frames), 1) }
+            return (try sealer.opening(number: frames) + sealer.frame(payload, number: frames + 1), 2)
+        }
     }
 
     /// A new journal with the whole state in place of the old one. Its content is durable; its name is with the next
     /// sync of the directory.
     static func replacing(
         _ name: String, with entries: [JournalEntry], in directory: Directory, segmentStamp: UInt64,
-        clock: any TimeSource
+        _ seal: JournalSeal?, clock: any TimeSource
     ) throws(QueueError) -> JournalWriter {
         let temporary = name + temporarySuffix
         try directory.unlink(temporary)
-        let new = try JournalWriter(creating: temporary, in: directory, segmentStamp: segmentStamp, clock: clock)
+        let new = try JournalWriter(
+            creating: temporary, in: directory, segmentStamp: segmentStamp, seal, clock: clock)
         try new.appendAll(entries[...])
         try new.file().sync()
         try directory.replace(name, with: temporary)
@@ -137,10 +162,15 @@ final class JournalWriter {
 
     /// The whole file, read; nil when there is none. The inner nil: its header is broken.
     ///
-    /// - Throws: QueueError `.newerFormat` for a journal that this program must leave alone.
-    static func read(_ name: String, in directory: Directory) throws(QueueError) -> JournalFormat.Contents?? {
+    /// - Throws: QueueError `.newerFormat` for a journal that this program must leave alone; `.unknownKey`.
+    static func read(
+        _ name: String, in directory: Directory, keys: KeyRing?
+    ) throws(QueueError) -> JournalFormat.Contents?? {
         guard let bytes = try content(name, in: directory) else { return nil }
-        if let contents = JournalFormat.read(bytes) { return .some(contents) }
+        let found = try QueueError.onSegment("read \(directory.path)/\(name)") { () throws(SealError) in
+            try JournalReader.read(bytes, keys: keys)
+        }
+        if let found { return .some(found) }
         guard !JournalFormat.isNewer(bytes) else {
             throw QueueError(
                 .newerFormat, "read \(directory.path)/\(name)",

@@ -24,6 +24,9 @@ struct MessageState: Hashable, Sendable {
     var warnings = 0
     /// The reason, when held.
     var held: String?
+    /// Counts if it is higher than the envelope's own.
+    var generation: UInt32 = 0
+    var isRemovalAsked = false
 
     init(recipientCount: Int, held: Bool) {
         statuses = Array(repeating: .pending, count: recipientCount)
@@ -36,7 +39,7 @@ struct MessageState: Hashable, Sendable {
     /// Takes an entry about this message; numbers that don't exist are ignored: the journal may be damaged.
     mutating func apply(_ entry: JournalEntry) {
         switch entry {
-        case .index: break
+        case .index, .carried: break
         case .attempt(_, let recipient, let attempt, let status):
             let number = Int(recipient)
             guard statuses.indices.contains(number) else { return }
@@ -52,32 +55,12 @@ struct MessageState: Hashable, Sendable {
             parents += Array(repeating: Int(recipient), count: into.count)
         case .held(_, let reason): held = reason
         case .released: held = nil
-        case .removed, .quarantined:
+        case .removing: isRemovalAsked = true
+        case .generation(_, let number): generation = max(generation, number)
+        case .removed, .quarantined, .moved:
             statuses = statuses.map { $0.isFinal ? $0 : .removed }
         case .warned(_, let count): warnings = max(warnings, Int(count))
         }
-    }
-
-    /// The same state as entries, for a new journal after a failed sync.
-    func entries(message: Int64, envelopeHeld: Bool) -> [JournalEntry] {
-        var result: [JournalEntry] = []
-        var start = 0
-        while start < expansions.count {
-            let parent = parents[start]
-            let end = parents[start...].firstIndex { $0 != parent } ?? expansions.count
-            result.append(.expanded(message: message, recipient: UInt32(parent), into: Array(expansions[start..<end])))
-            start = end
-        }
-        for event in attempts {
-            result.append(
-                .attempt(message: message, recipient: UInt32(event.recipient), event.attempt, event.status))
-        }
-        if let nextAttempt { result.append(.scheduled(message: message, nextAttempt)) }
-        if warnings > 0 { result.append(.warned(message: message, count: UInt32(clamping: warnings))) }
-        if let held { result.append(.held(message: message, reason: held)) }
-        if held == nil && envelopeHeld { result.append(.released(message: message)) }
-        if statuses.contains(.removed) { result.append(.removed(message: message)) }
-        return result
     }
 }
 
@@ -85,10 +68,11 @@ extension JournalEntry {
     /// The offset of the message the entry is about; nil for the index.
     var message: Int64? {
         switch self {
-        case .index: nil
+        case .index, .carried: nil
         case .attempt(let message, _, _, _), .scheduled(let message, _), .expanded(let message, _, _),
             .held(let message, _), .released(let message), .removed(let message), .quarantined(let message),
-            .warned(let message, _):
+            .warned(let message, _), .moved(let message), .generation(let message, _),
+            .removing(let message):
             message
         }
     }

@@ -2,13 +2,10 @@
 
 import MailModel
 
-/// Runs on the pickup thread.
-struct DropCopy: @unchecked Sendable {
-    // Sendable by proof: made on the runner's thread, then used by one job of the pickup thread only.
+/// Runs on the copying thread.
+struct DropCopy: Sendable {
     let name: String
-    let reader: SegmentReader
-    let message: StoredMessage
-    let stored: StoredEnvelope
+    let copy: MessageCopy
 
     enum End: Sendable {
         /// Nothing was stored; the drop is where it was.
@@ -24,23 +21,7 @@ struct DropCopy: @unchecked Sendable {
         into intake: Intake, _ directory: Directory, _ housekeeper: Housekeeper,
         done: @escaping @Sendable (End) -> Void
     ) {
-        let writable = Monitor(true)
-        let copy = intake.begin(stored) { writable.update { $0 = true } }
-        let content = reader.content(of: message)
-        do throws(QueueError) {
-            while let piece = try content.next() {
-                writable.access { $0 = false }
-                switch copy.append(piece) {
-                case .more: continue
-                case .pause: _ = writable.wait { $0 ? true : nil }
-                case .failed(let error): throw error
-                }
-            }
-        } catch {
-            copy.abort()
-            return done(.failed(error))
-        }
-        copy.commitPlaced { [name] result in
+        copy.run(into: intake) { [name] result in
             switch result {
             case .failure(let error): done(.failed(error))
             case .success: Self.remove(name, directory, housekeeper, done: done)

@@ -29,7 +29,7 @@ public final class OfflineDrop {
             try OpenFile(
                 layout.path(.offline), flags: pouch_o_path | O_DIRECTORY, syscalls: syscalls))
         segment = try SingleSegment(
-            in: directory, role: .submitter, mode: SpoolLayout.dropMode, clock: clock)
+            in: directory, role: .submitter, mode: SpoolLayout.dropMode, protection, clock: clock)
         do throws(QueueError) {
             try segment.write(StoredEnvelope(envelope))
         } catch {

@@ -28,6 +28,7 @@ struct OfflinePickup {
     let directory: Directory
     let clock: any TimeSource
     let sizeLimit: Int64
+    let keys: KeyRing?
 
     /// Octets of a drop's file: content, its records' headers, an envelope.
     private var fileLimit: Int64 {
@@ -63,15 +64,23 @@ struct OfflinePickup {
 
     private func judge(_ file: OpenFile, _ status: stat) throws(QueueError) -> Verdict {
         let age = clock.now().seconds - Int64(status.st_mtim.tv_sec)
-        let reader: SegmentReader
+        let header: SegmentHeader
         do throws(QueueError) {
-            reader = try SegmentReader(file)
+            header = try SegmentReader.header(of: file).0
         } catch {
             guard error.kind == .corrupt else { throw error }
             return age < Self.incompleteSeconds ? .wait : .refuse("It is no drop of a version we know.")
         }
-        guard reader.header.role == .submitter, reader.header.flags == .single else {
+        guard header.role == .submitter, header.flags.subtracting([.sealed, .compressed]) == .single else {
             return .refuse("Its header is not that of a drop.")
+        }
+        let reader: SegmentReader
+        do throws(QueueError) {
+            reader = try SegmentReader(file, in: .offline, keys: keys)
+        } catch {
+            // Sealed for a key that is not here, it stays where it is.
+            guard error.kind == .corrupt else { throw error }
+            return .refuse(error.explanation?.sentence ?? "\(error)")
         }
         let scan = try reader.scan(
             from: SegmentHeader.firstRecord, limit: Int64(status.st_size), verifyingContent: true)
@@ -91,7 +100,7 @@ struct OfflinePickup {
         guard let file = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK),
             try file.status().st_mode & S_IFMT == S_IFREG
         else { return nil }
-        let reader = try SegmentReader(file)
+        let reader = try SegmentReader(file, in: .offline, keys: keys)
         guard let message = try reader.message(at: SegmentHeader.firstRecord) else { return nil }
         return (message.id, reader.header.stamp)
     }

@@ -11,6 +11,8 @@ struct MessageRow: Sendable {
     var due: Int64
     var recipientCount: UInt32
     var attempts: UInt16 = 0
+    /// Of two copies the one with the higher generation counts.
+    var generation: UInt32 = 0
     /// Delay DSNs sent so far.
     var warnings: UInt8 = 0
     var isHeld = false

@@ -72,7 +72,7 @@ extension Queue {
     private func dropStale() {
         while let first = due.min {
             if let row = rows[first.id], row.due == first.due, !row.isHeld, !row.inFlight,
-                !awaitingDrop.contains(first.id)
+                !awaitingDrop.contains(first.id), moving[first.id] == nil
             {
                 return
             }
@@ -165,7 +165,9 @@ extension Queue {
         do throws(QueueError) {
             if let file = try segment.store.open(segment.name) {
                 try quarantine.copy(
-                    row.offset..<(try end(of: row, file)), of: file, as: "\(segment.name).\(row.offset)", reason: reason
+                    message: row.offset..<(try end(of: row, file, segment)), of: file,
+                    as: "\(segment.name).\(row.offset)",
+                    reason: reason
                 )
             }
             try write([.quarantined(message: row.offset)], segment)
@@ -178,9 +180,11 @@ extension Queue {
     }
 
     /// Where a damaged message's bytes end at the latest.
-    private func end(of row: MessageRow, _ file: OpenFile) throws(QueueError) -> Int64 {
+    private func end(
+        of row: MessageRow, _ file: OpenFile, _ segment: TrackedSegment
+    ) throws(QueueError) -> Int64 {
         do throws(QueueError) {
-            return try SegmentReader(file).endOfBroken(at: row.offset)
+            return try reader(file, segment).endOfBroken(at: row.offset)
         } catch {
             // With its header gone too nothing tells messages apart any more.
             guard error.kind == .corrupt else { throw error }

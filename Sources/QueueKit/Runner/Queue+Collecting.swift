@@ -13,6 +13,7 @@ extension Queue {
         for segment in Array(segments.values) where !segment.isClosed { followOrLater(segment, isDead: nil) }
         for store in stores { attempt { () throws(QueueError) in try discover(store) } }
         attempt(collectDrops)
+        moveMessages()
     }
 
     func attempt(_ body: () throws(QueueError) -> Void) {
@@ -63,7 +64,10 @@ extension Queue {
         for message in scan.messages {
             let row = IndexRow(message)
             segment.index.append(row)
-            add(row, segment, segment.replayed[message.offset])
+            // Only the runner moves messages; whatever else claims to carry a state is not believed.
+            let carried = segment.store.place == .queue ? message.stored.carried : []
+            if !carried.isEmpty { segment.carried[message.offset] = carried }
+            add(row, segment, carried + (segment.replayed[message.offset] ?? []))
         }
     }
 
@@ -75,7 +79,7 @@ extension Queue {
                 damage.range.isEmpty
                 ? "\(segment.name) ends before what its writer had made durable: messages are missing."
                 : "\(damage.id.map { "Message \($0)" } ?? "A message") is damaged where it is stored."
-            try quarantine.copy(damage.range, of: reader.file, as: name, reason: reason)
+            try quarantine.copy(message: damage.range, of: reader.file, as: name, reason: reason)
             report(.quarantined(name: name, reason: reason))
             segment.damage.removeFirst()
         }
@@ -83,14 +87,14 @@ extension Queue {
 
     /// No more will come: the index goes into the journal, so that the next start need not scan.
     private func closeTracked(_ segment: TrackedSegment, _ reader: SegmentReader) {
-        let index = segment.index
-        (segment.live, segment.replayed, segment.index) = (nil, [:], [])
+        let entries = [.index(segment.index)] + segment.carried.map { JournalEntry.carried(message: $0, $1) }
+        (segment.live, segment.replayed, segment.index, segment.carried) = (nil, [:], [], [:])
         // An attempt under way may still read through this descriptor: the lock must not stay with it.
         attempt { () throws(QueueError) in try reader.file.unlock() }
         if segment.remaining > 0 {
             // Without an index (a failure, or more messages than a frame can hold) the next start scans.
             attempt { () throws(QueueError) in
-                try write([.index(index)], segment)
+                try write(entries, segment)
                 segment.hasIndex = true
             }
             if segment.inFlight == 0 { segment.journal?.rest() }
@@ -100,19 +104,32 @@ extension Queue {
 
     /// Makes a message known, unless it is final already.
     func add(_ row: IndexRow, _ segment: TrackedSegment, _ entries: [JournalEntry]?) {
+        segment.known += 1
         var state = MessageState(recipientCount: Int(row.recipientCount), held: row.held)
         for entry in entries ?? [] { state.apply(entry) }
         guard !state.isFinal else { return }
-        guard rows[row.id] == nil else { return refuseDuplicate(row, segment) }
+        let generation = max(state.generation, segment.store.place == .queue ? row.generation : 0)
+        let older = rows[row.id]
+        if let older {
+            guard generation != older.generation else { return refuseDuplicate(row, segment) }
+            // A copy that came too late, or the old place of a message that was moved before a crash.
+            guard generation > older.generation else {
+                if state.isRemovalAsked { rows[row.id]?.removalAsked = true }
+                return leave(row.id, row.offset, segment)
+            }
+        }
         var message = MessageRow(
             segment: segment.name, offset: row.offset, arrival: row.arrival, due: monotonicDue(state.nextAttempt),
             recipientCount: row.recipientCount)
+        message.generation = generation
         message.attempts = UInt16(clamping: state.attemptCount)
         message.warnings = UInt8(clamping: state.warnings)
         message.isHeld = state.held != nil
+        message.removalAsked = state.isRemovalAsked
         remember(state, row.offset, segment)
         rows[row.id] = message
         segment.remaining += 1
+        if let older { return arrive(row.id, from: older) }
         if !message.isHeld { due.insert(DueEntry(due: message.due, id: row.id)) }
         report(.arrived(row.id))
     }
@@ -122,7 +139,8 @@ extension Queue {
         attempt { () throws(QueueError) in
             guard let file = try segment.store.open(segment.name) else { return }
             let reason = "Message \(row.id) exists already: this second one was not taken."
-            try quarantine.copy(row.offset..<row.end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
+            try quarantine.copy(
+                message: row.offset..<row.end, of: file, as: "\(segment.name).\(row.offset)", reason: reason)
             try write([.quarantined(message: row.offset)], segment)
             report(.quarantined(name: "\(segment.name).\(row.offset)", reason: reason))
         }
@@ -147,6 +165,10 @@ extension Queue {
         return now + min(max(0, next.milliseconds - clock.now().milliseconds), longest)
     }
 
+    func reader(_ file: OpenFile, _ segment: TrackedSegment) throws(QueueError) -> SegmentReader {
+        try SegmentReader(file, in: segment.store.place, keys: options.keys, known: segment.secret)
+    }
+
     /// The message behind a row, read from its segment.
     func storedMessage(_ row: MessageRow) throws(QueueError) -> (reader: SegmentReader, message: StoredMessage) {
         guard let segment = segments[row.segment] else {
@@ -161,7 +183,7 @@ extension Queue {
                     .missing, "open segment \(row.segment)",
                     explanation: "it is gone. Restore it from a backup; its messages are known again then.")
             }
-            reader = try SegmentReader(file)
+            reader = try self.reader(file, segment)
         }
         guard let message = try reader.message(at: row.offset) else {
             throw QueueError(

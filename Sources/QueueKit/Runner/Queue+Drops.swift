@@ -46,7 +46,7 @@ extension Queue {
             dropRetries = dropRetries.filter { present.contains($0.key) }
         }
         let waiting = names.filter { drops[$0] == nil && (dropRetries[$0]?.isDue(clock) ?? true) }.sorted()
-        let pickup = OfflinePickup(directory: offlineDirectory, clock: clock, sizeLimit: options.sizeLimit)
+        let pickup = pickup
         var round = DropRound()
         for name in waiting where name > dropCursor {
             // Those under way wake the runner when they are done.
@@ -64,6 +64,11 @@ extension Queue {
         var refused = 0
         var octets: Int64 = 0
         var isOver: Bool { looked >= dropsLookedAt || refused >= dropsRefused || octets >= dropOctets }
+    }
+
+    private var pickup: OfflinePickup {
+        OfflinePickup(
+            directory: offlineDirectory, clock: clock, sizeLimit: options.sizeLimit, keys: options.keys)
     }
 
     private func lookAt(_ name: String, _ pickup: OfflinePickup, _ round: inout DropRound) throws(QueueError) {
@@ -106,7 +111,7 @@ extension Queue {
         let stored = try OfflinePickup.envelope(of: message, reader, clock: clock)
         drops[name] = .copying
         awaitingDrop.insert(message.id)
-        let copy = DropCopy(name: name, reader: reader, message: message, stored: stored)
+        let copy = DropCopy(name: name, copy: MessageCopy(reader: reader, message: message, stored: stored))
         copying.run { [intake, offlineDirectory, housekeeper, inbox, wake] in
             copy.run(into: intake, offlineDirectory, housekeeper) { end in
                 inbox.update { $0.append(.copied(drop: name, message.id, end)) }
@@ -160,7 +165,7 @@ extension Queue {
     func findLeftoverDrops() {
         guard !rows.isEmpty else { return }
         attempt { () throws(QueueError) in
-            let pickup = OfflinePickup(directory: offlineDirectory, clock: clock, sizeLimit: options.sizeLimit)
+            let pickup = pickup
             for name in try offlineDirectory.names().sorted().prefix(Self.dropsAtStart) {
                 attempt { () throws(QueueError) in
                     guard let (id, stamp) = try? pickup.peek(name), let row = rows[id],

@@ -7,9 +7,11 @@ extension Queue {
     /// Writes entries about messages of a segment, creating its journal when it is the first.
     func write(_ entries: [JournalEntry], _ segment: TrackedSegment) throws(QueueError) {
         let journal = try openJournal(segment)
+        // An opening before the entries is no more durable than they are.
+        let first = journal.frames
         do throws(QueueError) {
             let file = try journal.append(entries)
-            segment.unsynced.append((journal.frames - 1, entries))
+            segment.unsynced.append((first, entries))
             housekeeper.mark(journal: journal.name, file, frames: journal.frames)
         } catch {
             // What is no frame at all was not written: nothing failed.
@@ -34,10 +36,21 @@ extension Queue {
         if segment.journalFailed { try replaceJournal(segment) }
         if let journal = segment.journal { return journal }
         let journal = try JournalWriter(
-            creating: segment.name.journal, in: queueDirectory, segmentStamp: segment.stamp, clock: clock)
+            creating: segment.name.journal, in: queueDirectory, segmentStamp: segment.stamp, try seal(for: segment),
+            clock: clock)
         segment.journal = journal
         housekeeper.mark(queueDirectory)
         return journal
+    }
+
+    /// A sealed segment's journal is sealed for the same key; a plain segment's for the key in use, if there is one.
+    private func seal(for segment: TrackedSegment) throws(QueueError) -> JournalSeal? {
+        try seal(segment.keyID ?? options.protection.sealer?.publicKey.id)
+    }
+
+    func seal(_ id: KeyID?) throws(QueueError) -> JournalSeal? {
+        guard let id, let keys = options.keys else { return nil }
+        return try QueueError.onSegment("seal a journal") { () throws(SealError) in try JournalSeal(id, keys) }
     }
 
     /// After a failed write or sync: all that the old journal says and all that was not known durable, in a new file.
@@ -45,7 +58,7 @@ extension Queue {
         let name = segment.name.journal
         let new = try JournalWriter.replacing(
             name, with: try durableEntries(segment) + segment.unsynced.flatMap(\.entries), in: queueDirectory,
-            segmentStamp: segment.stamp, clock: clock)
+            segmentStamp: segment.stamp, try seal(for: segment), clock: clock)
         (segment.journal, segment.unsynced, segment.journalFailed) = (new, [], false)
         housekeeper.replaced(name)
         housekeeper.mark(queueDirectory)
@@ -58,7 +71,7 @@ extension Queue {
     private func durableEntries(_ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let old = segment.journal else { return [] }
         let first = segment.unsynced.first?.frame ?? old.frames
-        let found = try JournalWriter.read(old.name, in: queueDirectory) ?? nil
+        let found = try JournalWriter.read(old.name, in: queueDirectory, keys: options.keys) ?? nil
         let kept = found?.frameEntries.filter { $0.number < first } ?? []
         guard UInt64(kept.count) == first else {
             throw QueueError(

@@ -25,7 +25,7 @@ extension Queue {
     /// Keeps a message from being tried until it is released. False when it was held already.
     public func hold(_ id: QueueID, reason: String) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], !row.isHeld else { return false }
-        try write([.held(message: row.offset, reason: reason)], segment)
+        try write([.held(message: row.offset, reason: reason)] + stay(id, &row), segment)
         row.isHeld = true
         rows[id] = row
         return true
@@ -34,7 +34,7 @@ extension Queue {
     /// Undoes `hold`; the message is due at once, for the next runner too. False when it was not held.
     public func release(_ id: QueueID) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], row.isHeld else { return false }
-        try write([.released(message: row.offset)] + dueNow(row), segment)
+        try write([.released(message: row.offset)] + dueNow(row) + stay(id, &row), segment)
         row.isHeld = false
         row.due = clock.monotonic()
         rows[id] = row
@@ -46,7 +46,7 @@ extension Queue {
     /// tried this moment.
     public func flush(_ id: QueueID) throws(QueueError) -> Bool {
         guard var row = rows[id], let segment = segments[row.segment], !row.isHeld, !row.inFlight else { return false }
-        let entries = dueNow(row)
+        let entries = dueNow(row) + stay(id, &row)
         if !entries.isEmpty { try write(entries, segment) }
         row.due = clock.monotonic()
         rows[id] = row
@@ -59,10 +59,11 @@ extension Queue {
         row.attempts > 0 ? [.scheduled(message: row.offset, clock.now())] : []
     }
 
-    /// Takes a message out without a DSN; one in flight goes when its attempt is over.
+    /// Takes a message out without a DSN; one in flight goes when its attempt is over, one that moves when it settled.
     public func remove(_ id: QueueID) throws(QueueError) {
         guard let row = rows[id], let segment = segments[row.segment] else { return }
-        guard !row.inFlight else {
+        guard !row.inFlight, moving[id] == nil else {
+            try write([.removing(message: row.offset)], segment)
             rows[id]?.removalAsked = true
             return
         }

@@ -13,6 +13,7 @@ extension Queue {
         let names = try queueDirectory.names()
         removeUnfinished()
         for store in stores { attempt { () throws(QueueError) in try discover(store) } }
+        removeAsked()
         // Retired segments go before their journals: a journal alone is the rest of that.
         for name in names.compactMap(SegmentName.init(journal:)) where segments[name] == nil && retiring[name] == nil {
             attempt { () throws(QueueError) in
@@ -73,15 +74,15 @@ extension Queue {
         }
         let reader: SegmentReader
         do throws(QueueError) {
-            reader = try SegmentReader(file)
+            reader = try SegmentReader(file, in: store.place, keys: options.keys)
         } catch {
             guard error.kind == .corrupt, isDead else { throw error }
-            return try setAside(name, store, "Neither of its two headers is whole.")
+            return try setAside(name, store, error.explanation?.sentence ?? "\(error)")
         }
         guard reader.header.flags.contains(.single) || size <= Spares.segmentSize * 4 else {
             return try setAside(name, store, "It is larger than a segment of many messages ever is.")
         }
-        let segment = TrackedSegment(name, store: store, stamp: reader.header.stamp)
+        let segment = TrackedSegment(name, store: store, reader)
         let replay = try readJournal(segment)
         segments[name] = segment
         if isDead, let index = replay.index {
@@ -109,34 +110,57 @@ extension Queue {
         _ segment: TrackedSegment
     ) throws(QueueError) -> (index: [IndexRow]?, states: [Int64: [JournalEntry]]) {
         let name = segment.name.journal
-        guard let found = try JournalWriter.read(name, in: queueDirectory) else { return (nil, [:]) }
-        guard let contents = found, contents.header.segmentStamp == segment.stamp else {
-            if try JournalWriter.isUnwritten(name, in: queueDirectory) {
-                try queueDirectory.unlink(name)
-                return (nil, [:])
-            }
-            try setAside(
-                name, queueDirectory,
-                "It is no journal of its segment: its marks are lost, and its messages may be delivered again.")
+        guard let found = try ownJournal(segment) else {
+            return (nil, [:])
+        }
+        guard let contents = found, contents.header.segmentStamp == segment.stamp,
+            contents.header.keyID == segment.keyID || segment.keyID == nil
+        else {
+            try refuseJournal(name)
             return (nil, [:])
         }
         if contents.isInterrupted { try keepInterrupted(name) }
-        segment.journal = try JournalWriter(continuing: contents, name: name, in: queueDirectory)
+        segment.journal = try JournalWriter(
+            continuing: contents, name: name, in: queueDirectory, try seal(contents.header.keyID))
         segment.journal?.rest()
         var index: [IndexRow]?
-        var states: [Int64: [JournalEntry]] = [:]
+        var (states, carried): ([Int64: [JournalEntry]], [Int64: [JournalEntry]]) = ([:], [:])
         for entry in contents.frameEntries.lazy.flatMap(\.entries) {
             if case .index(let rows) = entry { index = rows }
+            if case .carried(let message, let first) = entry { carried[message] = first }
             if let message = entry.message { states[message, default: []].append(entry) }
         }
+        // Without an index the messages themselves are read, and say what they carry.
+        if index != nil { states.merge(carried) { later, first in first + later } }
         return (index, states)
+    }
+
+    /// The inner nil: it can't be the segment's. A journal is sealed for the same key as its segment, which was opened.
+    private func ownJournal(_ segment: TrackedSegment) throws(QueueError) -> JournalFormat.Contents?? {
+        do throws(QueueError) {
+            return try JournalWriter.read(segment.name.journal, in: queueDirectory, keys: options.keys)
+        } catch {
+            guard case .unknownKey = error.kind, segment.keyID != nil else { throw error }
+            return .some(nil)
+        }
+    }
+
+    /// Anybody who can write there can write a plain journal: one of a sealed segment proves nothing.
+    private func refuseJournal(_ name: String) throws(QueueError) {
+        guard try !JournalWriter.isUnwritten(name, in: queueDirectory) else {
+            return try queueDirectory.unlink(name)
+        }
+        try setAside(
+            name, queueDirectory,
+            "It is no journal of its segment, or it is not sealed as its segment is: its marks are lost, and its "
+                + "messages may be delivered again.")
     }
 
     /// Before the rest of a journal is cut off that is more than a torn tail, a copy goes to quarantine.
     private func keepInterrupted(_ name: String) throws(QueueError) {
         let reason = "It is damaged in its middle: later marks are lost, and messages may be delivered again."
         let file = try queueDirectory.open(name, flags: O_RDONLY)
-        try quarantine.copy(0..<(try file.size()), of: file, as: name, reason: reason)
+        try quarantine.copy(file, as: name, reason: reason)
         report(.quarantined(name: name, reason: reason))
     }
 

@@ -8,6 +8,7 @@
 //   expand, record, finish ... results, durable within a second         Queue+Attempts
 //   submit .......... a message of our own (DSN), durable               Queue+Attempts
 //   hold, release, flush, remove ... an operator's orders               Queue+Orders
+//   move ............ survivors into a new segment, sealed as configured Queue+Moving
 //   close ........... everything durable, the lock given back
 
 import HeapModule
@@ -70,6 +71,12 @@ public final class Queue {
     /// Drops on their way into the queue, and the messages that wait for their drop to be gone for good.
     var drops: [String: DropState] = [:]
     var awaitingDrop: Set<QueueID> = []
+    /// Messages on their way into another segment: not tried meanwhile.
+    var moving: [QueueID: MoveState] = [:]
+    var moveCandidates: [QueueID] = []
+    var moveRetry = Backoff()
+    var nextMoveLook = Int64.min
+    var moveJournal: (name: SegmentName, frames: UInt64, entries: [Int64: [JournalEntry]])?
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
@@ -80,6 +87,8 @@ public final class Queue {
         case journalFailed(String)
         case retired(SegmentName, QueueError?)
         case copied(drop: String, QueueID, DropCopy.End)
+        case notMoved(QueueID, QueueError)
+        case settled(QueueID, QueueError?)
     }
 
     /// Takes the runner's lock and recovers: every message of the spool is known when it returns.
@@ -101,7 +110,10 @@ public final class Queue {
         incomingDirectory = try Directory(layout.path(.incoming), syscalls: syscalls)
         quarantine = Quarantine(
             directory: try Directory(layout.path(.quarantine), syscalls: syscalls), clock: options.clock)
-        stores = [queueDirectory, incomingDirectory].map { DirectorySegmentStore($0, clock: options.clock) }
+        stores = [
+            DirectorySegmentStore(queueDirectory, .queue, clock: options.clock),
+            DirectorySegmentStore(incomingDirectory, .incoming, clock: options.clock),
+        ]
         intake = try Intake(
             layout, place: .queue, protection: options.protection, clock: options.clock, syscalls: syscalls,
             committed: wake)
@@ -133,7 +145,9 @@ public final class Queue {
     /// How many messages are not final, without those whose drops are still being removed.
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
     /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
-    public var isCollecting: Bool { drops.values.contains(where: \.isMoving) || !inbox.access { $0.isEmpty } }
+    public var isCollecting: Bool {
+        drops.values.contains(where: \.isMoving) || !moving.isEmpty || !inbox.access { $0.isEmpty }
+    }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.
@@ -172,6 +186,8 @@ public final class Queue {
                 (segments[name] ?? retiring[name])?.journalFailed = true
             case .retired(let segment, let error): retired(segment, error)
             case .copied(let drop, let id, let end): copied(drop, id, end)
+            case .notMoved(let id, let error): notMoved(id, error)
+            case .settled(let id, let error): settled(id, error)
             }
         }
     }

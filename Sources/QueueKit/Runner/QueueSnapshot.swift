@@ -46,7 +46,10 @@ public struct QueueSnapshot {
     public private(set) var messages: [MessageSummary] = []
     /// Files that could not be read: shown, not hidden.
     public private(set) var problems: [QueueError] = []
+    /// Sealed mail without the key that opens it. Counted whatever prefix was asked for.
+    public private(set) var hidden = HiddenMail()
     private var places: [QueueID: (SegmentReader, StoredMessage)] = [:]
+    private var generations: [QueueID: UInt32] = [:]
     private let syscalls: any Syscalls
     private let wanted: ClosedRange<QueueID>?
     private let keys: KeyRing?
@@ -85,8 +88,10 @@ public struct QueueSnapshot {
             guard let file = try directory.openIfThere(name.description, flags: O_RDONLY | O_NONBLOCK),
                 try file.status().st_mode & S_IFMT == S_IFREG, try file.size() > 0
             else { return }
-            let reader = try SegmentReader(file)
-            let journal = try JournalWriter.read(name.journal, in: journals) ?? nil
+            guard let reader = try reader(file, in: directory.path == journals.path ? .queue : .incoming) else {
+                return
+            }
+            let journal = try JournalWriter.read(name.journal, in: journals, keys: keys) ?? nil
             var entries: [Int64: [JournalEntry]] = [:]
             var index: [IndexRow]?
             for entry in journal?.entries ?? [] {
@@ -99,6 +104,30 @@ public struct QueueSnapshot {
         }
     }
 
+    /// Nil for what is sealed for a key that is not here: counted, not read.
+    private mutating func reader(
+        _ file: OpenFile, in place: SpoolLayout.Place
+    ) throws(QueueError) -> SegmentReader? {
+        do throws(QueueError) {
+            return try SegmentReader(file, in: place, keys: keys)
+        } catch {
+            guard case .unknownKey = error.kind else { throw error }
+            let header = try SegmentReader.header(of: file).0
+            hidden.add(try SegmentOutline(file, header, limit: try limit(file)), header)
+            return nil
+        }
+    }
+
+    /// How far a file counts: up to the committed offset of a living writer, else to its end.
+    private func limit(_ file: OpenFile) throws(QueueError) -> Int64 {
+        guard try file.trySharedLock() else {
+            let hint = try file.read(16, at: Int64(SegmentHeader.hintOffset))
+            return SegmentHeader.readHint(hint[...]) ?? SegmentHeader.firstRecord
+        }
+        try file.unlock()
+        return try file.size()
+    }
+
     /// With an index the messages it names; else what a scan finds: up to the committed offset of a living writer.
     private func stored(_ reader: SegmentReader, index: [IndexRow]?) throws(QueueError) -> [StoredMessage] {
         if let index {
@@ -108,9 +137,7 @@ public struct QueueSnapshot {
             }
             return found
         }
-        let isDead = try reader.file.trySharedLock()
-        let limit = isDead ? try reader.file.size() : reader.hint
-        if isDead { try reader.file.unlock() }
+        let limit = try limit(reader.file)
         return try reader.scan(from: SegmentHeader.firstRecord, limit: limit, verifyingContent: false).messages
     }
 
@@ -119,7 +146,7 @@ public struct QueueSnapshot {
             guard let file = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK),
                 try file.status().st_mode & S_IFMT == S_IFREG
             else { return }
-            let reader = try SegmentReader(file)
+            guard let reader = try reader(file, in: .offline) else { return }
             guard let message = try reader.message(at: SegmentHeader.firstRecord) else { return }
             add(message, reader, [], state: .submitted)
         } catch {
@@ -136,9 +163,16 @@ public struct QueueSnapshot {
         guard wanted?.contains(message.id) ?? true else { return }
         let envelope = message.envelope
         var state = MessageState(recipientCount: envelope.recipients.count, held: envelope.held)
-        for entry in entries { state.apply(entry) }
-        guard !state.isFinal else { return }
-        if places[message.id] != nil { messages.removeAll { $0.id == message.id } }
+        let isRunners = reader.header.role == .runner
+        for entry in (isRunners ? message.stored.carried : []) + entries { state.apply(entry) }
+        guard !state.isFinal, !state.isRemovalAsked else { return }
+        let generation = max(state.generation, isRunners ? message.stored.generation : 0)
+        if let known = generations[message.id] {
+            // While a message moves, or after a crash, there are two copies.
+            guard generation >= known else { return }
+            messages.removeAll { $0.id == message.id }
+        }
+        generations[message.id] = generation
         places[message.id] = (reader, message)
         let recipients = (envelope.recipients + state.expansions).enumerated().map { number, recipient in
             MessageSummary.RecipientSummary(

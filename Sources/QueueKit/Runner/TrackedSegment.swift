@@ -9,10 +9,17 @@ final class TrackedSegment {
     let store: any SegmentStore
     /// While its writer lives; nil once it is closed.
     var live: SegmentReader?
-    var stamp: UInt64
+    let stamp: UInt64
+    /// Of a sealed segment: found once, since every attempt needs it.
+    let secret: SegmentSecret?
+    /// What it is sealed for; nil for a plain one.
+    let keyID: KeyID?
     var scannedTo = SegmentHeader.firstRecord
-    /// Of messages that are not final.
+    /// Of messages that are not final; of all that were known when it was read.
     var remaining = 0
+    var known = 0
+    /// A message alone in its file.
+    let isSingle: Bool
     var inFlight = 0
     var journal: JournalWriter?
     /// Its journal's last write or sync failed: the state goes to a new journal before any attempt.
@@ -31,11 +38,15 @@ final class TrackedSegment {
     /// What the journal said of messages that were not scanned yet.
     var replayed: [Int64: [JournalEntry]] = [:]
     var index: [IndexRow] = []
+    /// What moved messages brought along, by their offset, until the index is written.
+    var carried: [Int64: [JournalEntry]] = [:]
     /// Of messages with more to remember than a row: several recipients, expansions.
     var states: [Int64: MessageState] = [:]
 
-    init(_ name: SegmentName, store: any SegmentStore, stamp: UInt64) {
-        (self.name, self.store, self.stamp) = (name, store, stamp)
+    init(_ name: SegmentName, store: any SegmentStore, _ reader: SegmentReader) {
+        (self.name, self.store, stamp, secret) = (name, store, reader.header.stamp, reader.secret)
+        isSingle = reader.header.flags.contains(.single)
+        keyID = reader.header.flags.contains(.sealed) ? KeyID(rawValue: reader.header.keyID) : nil
     }
 
     var isClosed: Bool { live == nil }

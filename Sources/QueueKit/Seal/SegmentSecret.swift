@@ -19,6 +19,18 @@ package struct SegmentSecret: Sendable {
     }
 }
 
+extension SegmentSecret {
+    /// Whether it is this segment's, which is sealed.
+    func isOf(_ header: SegmentHeader) -> Bool { header.flags.contains(.sealed) && header.id == segmentID }
+}
+
+extension SealError {
+    static func unknownKey(_ header: SegmentHeader) -> SealError {
+        let id = KeyID(rawValue: header.keyID)
+        return SealError(.unknownKey(id), "open a sealed segment", "no key was given.")
+    }
+}
+
 /// How record keys come from the segment's secret, as the header names it.
 enum RecordDerivation: UInt8, Sendable {
     case hkdf = 0
@@ -62,7 +74,7 @@ public struct SegmentSealer: Sendable {
         header.iterations = UInt32(clamping: iterations ?? 0)
         let (context, encapsulated) = try HPKE.sender(to: publicKey, mode: mode, info: header.binding)
         header.encapsulated = encapsulated
-        header.salt = try context.segmentCheck()
+        header.check = try context.segmentCheck()
         return try context.segmentSecret(header)
     }
 }
@@ -72,7 +84,7 @@ extension SegmentHeader {
     fileprivate var binding: [UInt8] {
         var plain = self
         plain.encapsulated = [UInt8](repeating: 0, count: X25519.length)
-        plain.salt = [UInt8](repeating: 0, count: 16)
+        plain.check = [UInt8](repeating: 0, count: 16)
         return KeyDerivation.Label.segment.bytes + plain.bytes.prefix(Self.boundLength)
     }
 
@@ -100,7 +112,7 @@ extension GenerationKeys {
         var mode = HPKE.Mode.base
         if let writer = writer(header.role) { mode = .preShared(key: writer.secret, id: writer.preSharedID) }
         let context = try HPKE.receiver(header.encapsulated, pair, mode: mode, info: header.binding)
-        guard ConstantTime.equal(try context.segmentCheck(), header.salt) else {
+        guard ConstantTime.equal(try context.segmentCheck(), header.check) else {
             throw SealError(
                 .notAuthentic, "open a sealed segment",
                 "its header was altered, or it was not written with the key of its writer.")

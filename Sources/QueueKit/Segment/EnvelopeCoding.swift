@@ -9,10 +9,12 @@ struct StoredEnvelope: Hashable, Sendable {
     var generation: UInt32 = 0
     /// For a picked-up drop: the stamp of the drop's segment, so that the drop found again is known for what it is.
     var dropStamp: UInt64?
+    /// For a moved message: what was known of it, which must be durable together with it. It counts in `queue/` only.
+    var carried: [JournalEntry] = []
 
     private enum Tag: UInt8 {
         case id = 1, arrival, reversePath, recipient, submission, session, notification, body, smtpUTF8,
-            returnContent, envelopeID, held, generation, dropStamp
+            returnContent, envelopeID, held, generation, dropStamp, carried
     }
 
     fileprivate enum RecipientTag: UInt8 { case path = 1, original, notify, action }
@@ -32,6 +34,7 @@ struct StoredEnvelope: Hashable, Sendable {
         if envelope.held { out.field(Tag.held.rawValue, UInt8(1)) }
         if generation != 0 { out.field(Tag.generation.rawValue, generation) }
         if let dropStamp { out.field(Tag.dropStamp.rawValue, dropStamp) }
+        if !carried.isEmpty { out.field(Tag.carried.rawValue) { out in carried.forEach { $0.append(to: &out) } } }
         return out.bytes
     }
 
@@ -151,6 +154,9 @@ struct StoredEnvelope: Hashable, Sendable {
             case .held: result.held = true
             case .generation: generation = content.integer() ?? 0
             case .dropStamp: dropStamp = content.integer()
+            case .carried:
+                guard let entries = JournalEntry.readAll(content, isNested: true) else { return nil }
+                carried = entries
             case nil: return nil
             }
         }
@@ -159,8 +165,10 @@ struct StoredEnvelope: Hashable, Sendable {
         envelope = result
     }
 
-    init(_ envelope: Envelope, generation: UInt32 = 0, dropStamp: UInt64? = nil) {
-        (self.envelope, self.generation, self.dropStamp) = (envelope, generation, dropStamp)
+    init(
+        _ envelope: Envelope, generation: UInt32 = 0, dropStamp: UInt64? = nil, carried: [JournalEntry] = []
+    ) {
+        (self.envelope, self.generation, self.dropStamp, self.carried) = (envelope, generation, dropStamp, carried)
     }
 }
 

@@ -38,21 +38,24 @@ final class GroupCommit: Sendable {
 
     private let store: any SegmentStore
     private let role: SegmentRole
+    private let protection: Protection
     private let state = Monitor(State())
     /// Told after each commit, on the committing thread.
     private let committed: @Sendable () -> Void
     private let background: WorkQueue
 
     init(
-        store: any SegmentStore, role: SegmentRole, background: WorkQueue, committed: @escaping @Sendable () -> Void
+        store: any SegmentStore, role: SegmentRole, _ protection: Protection, background: WorkQueue,
+        committed: @escaping @Sendable () -> Void
     ) {
-        (self.store, self.role, self.background, self.committed) = (store, role, background, committed)
+        (self.store, self.role, self.protection) = (store, role, protection)
+        (self.background, self.committed) = (background, committed)
     }
 
     /// Starts the thread. It ends after `stop()`, when all that waited is answered.
     func start() throws(QueueError) -> Thread {
         try Thread("commit") { [self] in
-            var loop = CommitLoop(store: store, role: role, background: background)
+            var loop = CommitLoop(store: store, role: role, protection, background: background)
             while let batch = next(loop.hasSegment) {
                 if batch.isEmpty {
                     loop.closeSegment()
@@ -85,6 +88,7 @@ final class GroupCommit: Sendable {
 private struct CommitLoop {
     let store: any SegmentStore
     let role: SegmentRole
+    let protection: Protection
     let background: WorkQueue
     private let run: [UInt8] = .random(16)
     private var number: UInt64 = 0
@@ -92,8 +96,8 @@ private struct CommitLoop {
     private var buffer: [UInt8] = []
     private var preparing = false
 
-    init(store: any SegmentStore, role: SegmentRole, background: WorkQueue) {
-        (self.store, self.role, self.background) = (store, role, background)
+    init(store: any SegmentStore, role: SegmentRole, _ protection: Protection, background: WorkQueue) {
+        (self.store, self.role, self.protection, self.background) = (store, role, protection, background)
     }
 
     var hasSegment: Bool { writer != nil }
@@ -111,7 +115,7 @@ private struct CommitLoop {
         while !rest.isEmpty {
             do throws(QueueError) {
                 let writer = try segment()
-                let (placements, count) = encode(rest, for: writer)
+                let (placements, count) = try encode(rest, for: writer)
                 try writer.append(buffer)
                 try writer.commit()
                 for (message, placement) in zip(rest, placements) { message.answer(.success(placement)) }
@@ -130,8 +134,9 @@ private struct CommitLoop {
     private mutating func segment() throws(QueueError) -> SegmentWriter {
         if let writer, writer.room > 0 { return writer }
         closeSegment()
-        let new = try store.create(role: role, run: run, number: number)
+        // Counted first: what failed half-way may have its name all the same.
         number += 1
+        let new = try store.create(role: role, run: run, number: number - 1, protection)
         writer = new
         return new
     }
@@ -139,17 +144,17 @@ private struct CommitLoop {
     /// Fills the buffer with the messages that fit, one at least.
     private mutating func encode(
         _ batch: ArraySlice<GroupCommit.Waiting>, for writer: SegmentWriter
-    ) -> ([Placement], Int) {
+    ) throws(QueueError) -> ([Placement], Int) {
         buffer.removeAll(keepingCapacity: true)
         var placements: [Placement] = []
         placements.reserveCapacity(batch.count)
         for message in batch {
             let envelope = message.envelope
-            let needed = MessageEncoder.spaceNeeded(envelope: envelope.count, content: message.content.count)
+            let needed = SegmentEncoder.spaceNeeded(envelope: envelope.count, content: message.content.count)
             if !placements.isEmpty && Int64(buffer.count + needed) > writer.room { break }
             let offset = writer.end + Int64(buffer.count)
-            writer.encoder.append(
-                envelope: envelope, content: message.content, offset: offset, durable: writer.durable, to: &buffer)
+            try writer.encoder.append(
+                envelope: envelope, content: message.content, at: offset, durable: writer.durable, to: &buffer)
             let stored = StoredMessage(
                 offset: offset, contentOffset: offset + Int64(RecordHeader.length + envelope.count),
                 end: writer.end + Int64(buffer.count), contentLength: Int64(message.content.count),

@@ -150,7 +150,8 @@ public final class IncomingMessage: Sendable {
         private func opened() throws(QueueError) -> SingleSegment {
             if let segment { return segment }
             let new = try SingleSegment(
-                in: intake.store.directory, role: intake.role, mode: SpoolLayout.fileMode, clock: intake.clock)
+                in: intake.store.directory, role: intake.role, mode: SpoolLayout.fileMode, intake.protection,
+                clock: intake.clock)
             segment = new
             // When this fails the message fails: nothing more is written to the segment.
             try new.write(stored)

@@ -48,7 +48,7 @@ public final class Intake: Sendable {
         committed: @escaping @Sendable () -> Void = {}
     ) throws(QueueError) {
         _ = try SpoolMeta.read(layout, syscalls: syscalls)
-        store = DirectorySegmentStore(try Directory(layout.path(place), syscalls: syscalls), clock: clock)
+        store = DirectorySegmentStore(try Directory(layout.path(place), syscalls: syscalls), place, clock: clock)
         role = place == .incoming ? .listener : .runner
         (self.protection, self.limits, self.clock) = (protection, limits, clock)
         let trigger = place == .incoming ? TriggerWriter(layout, syscalls: syscalls) : nil
@@ -57,7 +57,9 @@ public final class Intake: Sendable {
             committed()
         }
         background = try WorkQueue("spool")
-        commits = GroupCommit(store: store, role: role, background: background) { [announce] in announce() }
+        commits = GroupCommit(store: store, role: role, protection, background: background) { [announce] in
+            announce()
+        }
         thread = try commits.start()
     }
 

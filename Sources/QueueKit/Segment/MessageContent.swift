@@ -5,17 +5,15 @@ public final class MessageContent {
     /// Octets in all.
     public let length: Int64
     private let file: OpenFile
-    private let segment: SegmentHeader
-    private let stamp: UInt64
-    private let messageOffset: Int64
+    private let message: StoredMessage
+    private var verifier: RecordVerifier
     private var position: Int64
     private var order: UInt32 = 1
-    private var given: Int64 = 0
 
-    init(file: OpenFile, segment: SegmentHeader, messageOffset: Int64, contentOffset: Int64, length: Int64) {
-        (self.file, self.segment, self.messageOffset) = (file, segment, messageOffset)
-        (self.position, self.length) = (contentOffset, length)
-        stamp = segment.stamp
+    init(_ file: OpenFile, _ message: StoredMessage, _ verifier: consuming RecordVerifier) {
+        (self.file, self.message) = (file, message)
+        self.verifier = verifier
+        (position, length) = (message.contentOffset, message.contentLength)
     }
 
     /// The next piece, or nil at the end.
@@ -23,27 +21,25 @@ public final class MessageContent {
     /// - Throws: QueueError `.corrupt` when a record is not what was written; what was given before is then no whole
     ///   message and must not be released (DESIGN §3: no final dot).
     public func next() throws(QueueError) -> [UInt8]? {
-        if given == length { return nil }
-        let bytes = try file.read(RecordHeader.length + RecordHeader.contentLimit, at: position)
-        let found = bytes.withUnsafeBytes { check($0) }
-        guard let found, given + Int64(found) <= length, found > 0 else {
+        if verifier.given == length { return nil }
+        let most = RecordHeader.length + RecordHeader.contentLimit + RecordHeader.compressionGrowth
+        let bytes = try file.read(most, at: position)
+        let piece = try bytes.lending { (bytes) throws(QueueError) in try check(bytes) }
+        guard let piece, !piece.isEmpty, verifier.given <= length else {
             throw QueueError(
-                .corrupt, "read the message at \(messageOffset) of \(file.path)",
+                .corrupt, "read the message at \(message.offset) of \(file.path)",
                 explanation: "its content is not what was written.")
         }
-        position += Int64(RecordHeader.length + found)
         order += 1
-        given += Int64(found)
-        return Array(bytes[RecordHeader.length..<RecordHeader.length + found])
+        return piece
     }
 
-    /// The length of the content record at the start of `bytes`, if it is the one expected here.
-    private func check(_ bytes: UnsafeRawBufferPointer) -> Int? {
-        guard let header = RecordHeader(bytes), header.kind == .content, header.stamp == stamp,
-            header.order == order, header.messageOffset == messageOffset, header.wholeLength <= bytes.count
+    /// The content record at the start of `bytes`, if it is the one expected here.
+    private func check(_ bytes: UnsafeRawBufferPointer) throws(QueueError) -> [UInt8]? {
+        guard let header = verifier.header(bytes, order: order), header.kind == .content,
+            header.wholeLength <= bytes.count
         else { return nil }
-        let payload = UnsafeRawBufferPointer(rebasing: bytes[RecordHeader.length..<header.wholeLength])
-        let sum = RecordHeader.checksum(segmentID: segment.id, header: bytes, payload: payload)
-        return sum == header.tag ? Int(header.payloadLength) : nil
+        position += Int64(header.wholeLength)
+        return try verifier.payload(header, UnsafeRawBufferPointer(rebasing: bytes[..<header.wholeLength]))
     }
 }

@@ -1,8 +1,8 @@
 // Owns: one record of a segment, byte by byte. Refuses: what envelopes and commits contain, where in the file it goes.
 //
-//  0  4  magic "PRec"                     36  12  nonce (room for sealing)
-//  4  1  kind                             48  16  salt (room for sealing)
-//  5  1  flags                            64  16  tag: CRC-32 and zeros, or the AEAD's
+//  0  4  magic "PRec"                     36  12  nonce, zero in a plain segment
+//  4  1  kind                             48  16  salt, zero in a plain segment
+//  5  1  flags (1: compressed, 2: sealed) 64  16  tag: CRC-32 and zeros, or the AEAD's
 //  6  2  zero                             80      payload
 //  8  4  order in the message, from 0
 // 12  4  length of the payload
@@ -11,7 +11,7 @@
 // 32  4  zero
 //
 // The tag covers the segment's ID, bytes 0 to 63 and the payload: a record that was moved, reordered or taken from
-// another segment fails it.
+// another segment fails it. What says zero is zero: nothing stands in a record that nobody checks.
 
 /// What a record holds.
 enum RecordKind: UInt8, Sendable {
@@ -26,11 +26,21 @@ struct RecordHeader: Hashable, Sendable {
     static let magic: UInt32 = 0x6365_5250  // "PRec", little-endian
     /// Content of one record before compression and sealing.
     static let contentLimit = 64 << 10
-    /// Of any record as stored; an envelope of 1,000 recipients takes about 100 KiB. Room for growth by compression.
+    /// Of any record as stored; an envelope of 1,000 recipients takes about 100 KiB.
     static let payloadLimit = 4 << 20
+    /// What deflate may add at worst to a chunk that doesn't get smaller.
+    static let compressionGrowth = 128
+
+    struct Flags: OptionSet, Hashable, Sendable {
+        let rawValue: UInt8
+        /// The payload is a piece of a deflate stream; content alone is.
+        static let compressed = Flags(rawValue: 1)
+        static let sealed = Flags(rawValue: 2)
+        static let known: Flags = [.compressed, .sealed]
+    }
 
     var kind: RecordKind
-    var flags: UInt8 = 0
+    var flags: Flags = []
     var order: UInt32
     var payloadLength: UInt32
     var stamp: UInt64
@@ -45,10 +55,11 @@ struct RecordHeader: Hashable, Sendable {
     /// Reads 80 bytes; nil when they can't begin a record.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count >= Self.length, bytes.load(UInt32.self, 0) == Self.magic,
-            let kind = RecordKind(rawValue: bytes[4])
+            let kind = RecordKind(rawValue: bytes[4]), Flags.known.isSuperset(of: Flags(rawValue: bytes[5])),
+            bytes.load(UInt16.self, 6) == 0, bytes.load(UInt32.self, 32) == 0
         else { return nil }
         self.kind = kind
-        flags = bytes[5]
+        flags = Flags(rawValue: bytes[5])
         order = bytes.load(UInt32.self, 8)
         payloadLength = bytes.load(UInt32.self, 12)
         stamp = bytes.load(UInt64.self, 16)
@@ -59,12 +70,24 @@ struct RecordHeader: Hashable, Sendable {
 
     var wholeLength: Int { Self.length + Int(payloadLength) }
 
+    /// Whether a record of this length may hold what its kind holds.
+    var hasSaneLength: Bool {
+        guard kind == .content else { return !flags.contains(.compressed) }
+        let limit = Self.contentLimit + (flags.contains(.compressed) ? Self.compressionGrowth : 0)
+        return (1...limit).contains(Int(payloadLength))
+    }
+
+    /// Whether nonce, salt and the unused part of the tag are zero, as in a plain record.
+    static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        bytes[36..<64].allSatisfy { $0 == 0 } && bytes[68..<length].allSatisfy { $0 == 0 }
+    }
+
     /// The 80 bytes without their tag.
     private func write(to out: UnsafeMutableRawBufferPointer) {
         out.initializeMemory(as: UInt8.self, repeating: 0)
         out.storeBytes(of: Self.magic.littleEndian, as: UInt32.self)
         out[4] = kind.rawValue
-        out[5] = flags
+        out[5] = flags.rawValue
         out.storeBytes(of: order.littleEndian, toByteOffset: 8, as: UInt32.self)
         out.storeBytes(of: payloadLength.littleEndian, toByteOffset: 12, as: UInt32.self)
         out.storeBytes(of: stamp.littleEndian, toByteOffset: 16, as: UInt64.self)
@@ -80,7 +103,14 @@ struct RecordHeader: Hashable, Sendable {
         }
     }
 
-    /// Appends the whole record to `out`.
+    /// Lends the 80 bytes without their tag.
+    func withBytes<Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Void) throws(Failure) {
+        var bytes = [UInt8](repeating: 0, count: Self.length)
+        bytes.lendingMutable { write(to: $0) }
+        try bytes.lending(body)
+    }
+
+    /// Appends the whole record to `out`, in clear.
     func append(payload: UnsafeRawBufferPointer, segmentID: [UInt8], to out: inout [UInt8]) {
         withUnsafeTemporaryAllocation(byteCount: Self.length, alignment: 8) { header in
             write(to: header)

@@ -6,7 +6,7 @@
 
 import MailModel
 
-/// Who writes a segment; the room for a sealed queue's writer keys.
+/// Who writes a segment: each role has its place, and a writer key of its own in a sealed queue.
 public enum SegmentRole: UInt8, Hashable, Sendable {
     case listener = 1
     case runner = 2
@@ -31,8 +31,6 @@ struct SegmentHeader: Hashable, Sendable {
         /// HPKE in PSK mode, with the role's writer key.
         static let preShared = Flags(rawValue: 8)
         static let known: Flags = [.sealed, .compressed, .single, .preShared]
-        /// What this program can read so far.
-        static let readable: Flags = [.single]
     }
 
     var version = currentVersion
@@ -44,12 +42,13 @@ struct SegmentHeader: Hashable, Sendable {
     /// 16 random bytes for each run of a writer, and the segment's number in that run: the ledger's names.
     var run: [UInt8]
     var number: UInt64
-    /// Room for sealing, zero in a plain queue: key id, HPKE's encapsulated key, derivation, iterations, salt.
+    /// Of a sealed segment, zero in a plain one: key id, HPKE's encapsulated key, how record keys are derived, and a
+    /// value that tells at once whether the key that opens it is the right one.
     var keyID: UInt64 = 0
     var encapsulated = [UInt8](repeating: 0, count: 32)
     var derivation: UInt8 = 0
     var iterations: UInt32 = 0
-    var salt = [UInt8](repeating: 0, count: 16)
+    var check = [UInt8](repeating: 0, count: 16)
 
     /// What a record carries of the segment's ID: eight bytes of its SHA-256. Stale blocks of an earlier use of the
     /// file never have it.
@@ -68,7 +67,7 @@ struct SegmentHeader: Hashable, Sendable {
         out += encapsulated
         out += [derivation, 0, 0, 0]
         out.appendInteger(iterations)
-        out += salt
+        out += check
         out += [UInt8](repeating: 0, count: Self.checksumOffset - out.count)
         out.appendInteger(Checksum.crc32(out))
         out += [UInt8](repeating: 0, count: Self.blockSize - out.count)
@@ -103,7 +102,7 @@ struct SegmentHeader: Hashable, Sendable {
         (self.number, self.keyID) = (number, keyID)
         encapsulated = Array(block[base + 72..<base + 104])
         (self.derivation, self.iterations) = (derivation, iterations)
-        salt = Array(block[base + 112..<base + 128])
+        check = Array(block[base + 112..<base + 128])
     }
 
     init(flags: Flags, role: SegmentRole, created: Timestamp, run: [UInt8], number: UInt64) {

@@ -39,27 +39,48 @@ struct SegmentScan: Sendable {
 struct SegmentReader {
     let file: OpenFile
     let header: SegmentHeader
+    /// Of a sealed segment.
+    let secret: SegmentSecret?
     private let stamp: UInt64
     /// The committed offset of the header when it was opened.
     let hint: Int64
 
-    /// - Throws: QueueError `.corrupt` when neither block of the header is whole, `.newerFormat` for a file that this
-    ///   program must leave alone.
-    init(_ file: OpenFile) throws(QueueError) {
-        let start = try file.read(Int(SegmentHeader.firstRecord), at: 0)
-        let found = SegmentHeader.read(start)
-        guard found?.flags.isSubset(of: .readable) ?? !SegmentHeader.isNewer(start) else {
-            throw QueueError(
-                .newerFormat, "read \(file.path)",
-                explanation: "it was written by a newer Pouch. Install that again; its messages wait.")
-        }
-        guard let header = found else {
-            throw QueueError(.corrupt, "read \(file.path)", explanation: "neither of its two headers is whole.")
-        }
+    /// - Parameters:
+    ///   - place: where the file lies, which says who may have written it.
+    ///   - keys: what opens it, if it is sealed.
+    ///   - known: its secret, found before: finding it costs more than reading a message.
+    /// - Throws: QueueError `.corrupt` when neither block of the header is whole, or a sealed one is not authentic;
+    ///   `.newerFormat` for a file that this program must leave alone; `.unknownKey` for one that must wait for its key.
+    init(
+        _ file: OpenFile, in place: SpoolLayout.Place, keys: KeyRing?, known: SegmentSecret? = nil
+    ) throws(QueueError) {
+        let (header, start) = try Self.header(of: file)
         self.file = file
         self.header = header
         stamp = header.stamp
         hint = SegmentHeader.readHint(start.dropFirst(SegmentHeader.hintOffset)) ?? SegmentHeader.firstRecord
+        if let known, known.isOf(header) {
+            secret = known
+        } else if header.flags.contains(.sealed) {
+            secret = try QueueError.onSegment("read \(file.path)") { () throws(SealError) in
+                guard let keys else { throw .unknownKey(header) }
+                return try keys.open(header, in: place)
+            }
+        } else {
+            secret = nil
+        }
+    }
+
+    /// The header in clear, and the 1,024 bytes it stands in.
+    static func header(of file: OpenFile) throws(QueueError) -> (SegmentHeader, start: [UInt8]) {
+        let start = try file.read(Int(SegmentHeader.firstRecord), at: 0)
+        if let header = SegmentHeader.read(start) { return (header, start) }
+        guard !SegmentHeader.isNewer(start) else {
+            throw QueueError(
+                .newerFormat, "read \(file.path)",
+                explanation: "it was written by a newer Pouch. Install that again; its messages wait.")
+        }
+        throw QueueError(.corrupt, "read \(file.path)", explanation: "neither of its two headers is whole.")
     }
 
     /// The committed offset as it stands now; nil when it is being written this moment.
@@ -126,25 +147,29 @@ struct SegmentReader {
     private func message(
         at offset: Int64, limit: Int64, _ verifyingContent: Bool, _ window: FileWindow
     ) throws(QueueError) -> Finding {
-        guard let (first, payload) = try record(at: offset, offset, order: 0, limit, true, window),
+        var verifier = RecordVerifier(header, secret, messageOffset: offset)
+        guard let (first, payload) = try record(at: offset, order: 0, limit, true, window, &verifier),
             first.kind == .envelope, let stored = StoredEnvelope(payload)
         else { return .broken(nil) }
+        let broken = Finding.broken(stored.envelope.id)
         var position = offset + Int64(first.wholeLength)
         let contentOffset = position
-        var order: UInt32 = 1
-        var length: Int64 = 0
+        var (order, skipped): (UInt32, Int64) = (1, 0)
         while true {
             guard
-                let (record, payload) = try record(at: position, offset, order: order, limit, verifyingContent, window)
-            else { return .broken(stored.envelope.id) }
+                let (record, payload) = try record(
+                    at: position, order: order, limit, verifyingContent, window, &verifier)
+            else { return broken }
             position += Int64(record.wholeLength)
             order &+= 1
             switch record.kind {
-            case .content: length += Int64(record.payloadLength)
-            case .envelope: return .broken(stored.envelope.id)
+            case .content: skipped += Int64(record.payloadLength)
+            case .envelope: return broken
             case .commit:
-                guard let commit = CommitRecord(payload), commit.contentLength == length else {
-                    return .broken(stored.envelope.id)
+                // What compressed content gives is known once it was read.
+                let length = verifyingContent ? verifier.given : header.flags.contains(.compressed) ? nil : skipped
+                guard let commit = CommitRecord(payload), length == nil || length == commit.contentLength else {
+                    return broken
                 }
                 let message = StoredMessage(
                     offset: offset, contentOffset: contentOffset, end: position.alignedToBlock,
@@ -154,24 +179,21 @@ struct SegmentReader {
         }
     }
 
-    /// A record at its place in a message. Content is only copied out and checked when `verifying`.
+    /// A record at its place in a message. Content is only read and checked when `verifying`, and not given.
     private func record(
-        at offset: Int64, _ messageOffset: Int64, order: UInt32, _ limit: Int64, _ verifying: Bool,
-        _ window: FileWindow
+        at offset: Int64, order: UInt32, _ limit: Int64, _ verifying: Bool, _ window: FileWindow,
+        _ verifier: inout RecordVerifier
     ) throws(QueueError) -> (RecordHeader, [UInt8])? {
         guard let start = try window.bytes(at: offset, count: RecordHeader.length, limit: limit),
-            let header = RecordHeader(start), header.stamp == stamp, header.order == order,
-            header.messageOffset == messageOffset, header.flags == 0,
-            header.kind != .content || (1...RecordHeader.contentLimit).contains(Int(header.payloadLength))
+            let header = verifier.header(start, order: order)
         else { return nil }
         guard verifying || header.kind != .content else {
             return offset + Int64(header.wholeLength) <= limit ? (header, []) : nil
         }
-        guard let whole = try window.bytes(at: offset, count: header.wholeLength, limit: limit) else { return nil }
-        let payload = UnsafeRawBufferPointer(rebasing: whole[RecordHeader.length...])
-        let sum = RecordHeader.checksum(segmentID: self.header.id, header: whole, payload: payload)
-        guard sum == header.tag else { return nil }
-        return (header, header.kind == .content ? [] : Array(payload))
+        guard let whole = try window.bytes(at: offset, count: header.wholeLength, limit: limit),
+            let payload = try verifier.payload(header, whole)
+        else { return nil }
+        return (header, header.kind == .content ? [] : payload)
     }
 
     /// The next block after `offset` that looks like the start of a message of this segment.
@@ -193,8 +215,6 @@ struct SegmentReader {
 
     /// The content of a message that `scan` found.
     func content(of message: StoredMessage) -> MessageContent {
-        MessageContent(
-            file: file, segment: header, messageOffset: message.offset, contentOffset: message.contentOffset,
-            length: message.contentLength)
+        MessageContent(file, message, RecordVerifier(header, secret, messageOffset: message.offset))
     }
 }

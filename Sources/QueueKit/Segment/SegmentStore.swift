@@ -29,8 +29,12 @@ struct SegmentName: Hashable, Sendable, Comparable, CustomStringConvertible {
 }
 
 protocol SegmentStore: Sendable {
+    /// Where the segments lie, which says who may write them.
+    var place: SpoolLayout.Place { get }
     /// A new segment, locked, its header durable, then named, its name durable.
-    func create(role: SegmentRole, run: [UInt8], number: UInt64) throws(QueueError) -> SegmentWriter
+    func create(
+        role: SegmentRole, run: [UInt8], number: UInt64, _ protection: Protection
+    ) throws(QueueError) -> SegmentWriter
     /// The names of all segments, oldest first.
     func list() throws(QueueError) -> [SegmentName]
     /// Opens a segment for reading; nil when it is gone.
@@ -47,21 +51,24 @@ protocol SegmentStore: Sendable {
 /// Segments as files of one directory, with spares beside them.
 struct DirectorySegmentStore: SegmentStore {
     let directory: Directory
+    let place: SpoolLayout.Place
     let clock: any TimeSource
     private let spares: Spares
 
-    init(_ directory: Directory, clock: any TimeSource) {
-        self.directory = directory
-        self.clock = clock
+    init(_ directory: Directory, _ place: SpoolLayout.Place, clock: any TimeSource) {
+        (self.directory, self.place, self.clock) = (directory, place, clock)
         spares = Spares(directory: directory, clock: clock)
     }
 
-    func create(role: SegmentRole, run: [UInt8], number: UInt64) throws(QueueError) -> SegmentWriter {
-        let header = SegmentHeader(flags: [], role: role, created: clock.now(), run: run, number: number)
+    func create(
+        role: SegmentRole, run: [UInt8], number: UInt64, _ protection: Protection
+    ) throws(QueueError) -> SegmentWriter {
+        let plain = SegmentHeader(flags: [], role: role, created: clock.now(), run: run, number: number)
+        let start = try SegmentStart(plain, protection)
         let name = SegmentName(.make(clock))
-        if let spare = try spares.take(header, as: name) {
+        if let spare = try spares.take(start.header, as: name) {
             try directory.sync()
-            return SegmentWriter(spare, name: name, header: header, prepared: true)
+            return SegmentWriter(spare, name: name, start, prepared: true)
         }
         let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: name.id.description)
         do throws(QueueError) {
@@ -69,7 +76,7 @@ struct DirectorySegmentStore: SegmentStore {
             guard try unnamed.file.tryLock() else {
                 throw QueueError(.system, "lock \(directory.path)/\(name)", cause: .wouldBlock)
             }
-            try unnamed.file.write(header.blocks, at: 0)
+            try unnamed.file.write(start.header.blocks, at: 0)
             try unnamed.file.syncData()
             try directory.link(unnamed, as: name.description)
             try directory.sync()
@@ -77,7 +84,7 @@ struct DirectorySegmentStore: SegmentStore {
             directory.discard(unnamed)
             throw error
         }
-        return SegmentWriter(unnamed.file, name: name, header: header, prepared: false)
+        return SegmentWriter(unnamed.file, name: name, start, prepared: false)
     }
 
     func prepareSpare() throws(QueueError) { try spares.prepare() }

@@ -10,7 +10,7 @@ import MailModel
 final class SegmentWriter {
     let name: SegmentName
     let header: SegmentHeader
-    let encoder: MessageEncoder
+    let encoder: SegmentEncoder
     private let file: OpenFile
     /// Whether the blocks up to the segment size were written before.
     private let prepared: Bool
@@ -22,9 +22,9 @@ final class SegmentWriter {
     private(set) var isPublished = true
 
     /// Takes over a file that is locked and named and whose header is durable.
-    init(_ file: OpenFile, name: SegmentName, header: SegmentHeader, prepared: Bool) {
-        (self.file, self.name, self.header, self.prepared) = (file, name, header, prepared)
-        encoder = MessageEncoder(header)
+    init(_ file: OpenFile, name: SegmentName, _ start: SegmentStart, prepared: Bool) {
+        (self.file, self.name, self.prepared) = (file, name, prepared)
+        (header, encoder) = (start.header, start.encoder)
     }
 
     /// How many bytes still fit before the segment has its full size.

@@ -7,11 +7,10 @@ import MailModel
 /// One message on its way into a file of its own. Used by one thread. Nothing of it is visible before `named`.
 final class SingleSegment {
     let header: SegmentHeader
-    private let encoder: MessageEncoder
+    private let encoder: SegmentEncoder
     private let directory: Directory
     private let unnamed: UnnamedFile
     private var position = SegmentHeader.firstRecord
-    private var order: UInt32 = 0
     private var chunk: [UInt8] = []
     private(set) var contentLength: Int64 = 0
     private var stored: StoredEnvelope?
@@ -19,12 +18,13 @@ final class SingleSegment {
 
     /// Creates the file, locked, and writes its header.
     init(
-        in directory: Directory, role: SegmentRole, mode: UInt32, run: [UInt8] = .random(16), number: UInt64 = 0,
-        clock: any TimeSource
+        in directory: Directory, role: SegmentRole, mode: UInt32, _ protection: Protection, clock: any TimeSource
     ) throws(QueueError) {
         self.directory = directory
-        header = SegmentHeader(flags: .single, role: role, created: clock.now(), run: run, number: number)
-        encoder = MessageEncoder(header)
+        // A run of its own: whether it ever gets its name is open, and a run has no gaps.
+        let plain = SegmentHeader(flags: .single, role: role, created: clock.now(), run: .random(16), number: 0)
+        let start = try SegmentStart(plain, protection)
+        (header, encoder) = (start.header, start.encoder)
         unnamed = try directory.openUnnamed(mode: mode, token: QueueID.make(clock).description)
         do throws(QueueError) {
             // By the descriptor, so that no umask matters; before the first byte of mail.
@@ -40,7 +40,9 @@ final class SingleSegment {
     }
 
     func write(_ stored: StoredEnvelope) throws(QueueError) {
-        try write(.envelope, try stored.checkedBytes())
+        let envelope = try stored.checkedBytes()
+        try encoder.begin(at: position)
+        try write { (out) throws(QueueError) in try encoder.envelope(envelope, to: &out) }
         self.stored = stored
         contentOffset = position
     }
@@ -52,15 +54,22 @@ final class SingleSegment {
             chunk += piece
             rest = rest.dropFirst(piece.count)
             guard chunk.count == RecordHeader.contentLimit else { break }
-            try write(.content, chunk)
-            chunk.removeAll(keepingCapacity: true)
+            try writeChunk()
         }
         contentLength += Int64(bytes.count)
     }
 
-    private func write(_ kind: RecordKind, _ payload: [UInt8]) throws(QueueError) {
+    private func writeChunk() throws(QueueError) {
+        let full = chunk
+        try write { (out) throws(QueueError) in
+            try full.lending { (chunk) throws(QueueError) in try encoder.content(chunk, to: &out) }
+        }
+        chunk.removeAll(keepingCapacity: true)
+    }
+
+    private func write(_ encode: (inout [UInt8]) throws(QueueError) -> Void) throws(QueueError) {
         var out: [UInt8] = []
-        encoder.append(kind, payload, &order, SegmentHeader.firstRecord, &out)
+        try encode(&out)
         try unnamed.file.write(out, at: position)
         position += Int64(out.count)
     }
@@ -68,10 +77,9 @@ final class SingleSegment {
     /// Writes the rest, the commit record and the committed offset. Nothing is synced yet.
     func finish() throws(QueueError) -> StoredMessage {
         guard let stored else { throw QueueError(.refused, "store a message without envelope") }
-        if !chunk.isEmpty { try write(.content, chunk) }
-        chunk = []
+        if !chunk.isEmpty { try writeChunk() }
         let commit = CommitRecord(contentLength: contentLength, durableOffset: SegmentHeader.firstRecord)
-        try write(.commit, commit.bytes)
+        try write { (out) throws(QueueError) in try encoder.commit(commit, to: &out) }
         let end = position.alignedToBlock
         try unnamed.file.truncate(to: end)
         try unnamed.file.write(SegmentHeader.hint(end), at: Int64(SegmentHeader.hintOffset))

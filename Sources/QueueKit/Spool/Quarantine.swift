@@ -23,14 +23,26 @@ struct Quarantine {
         try source.sync()
     }
 
-    /// Copies a part of a file here.
-    func copy(_ range: Range<Int64>, of file: OpenFile, as name: String, reason: String) throws(QueueError) {
+    /// Copies a part of a segment here, at its own offset behind the segment's headers: a sealed record can be opened
+    /// only by what stands in those, and only at its place.
+    func copy(message range: Range<Int64>, of file: OpenFile, as name: String, reason: String) throws(QueueError) {
+        try copy([0..<SegmentHeader.firstRecord, range], of: file, as: name, reason: reason)
+    }
+
+    /// Copies a whole file here.
+    func copy(_ file: OpenFile, as name: String, reason: String) throws(QueueError) {
+        try copy([0..<(try file.size())], of: file, as: name, reason: reason)
+    }
+
+    private func copy(
+        _ ranges: [Range<Int64>], of file: OpenFile, as name: String, reason: String
+    ) throws(QueueError) {
         let kept = Self.name(name, clock)
         try explain(kept, reason)
         let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: kept)
         do throws(QueueError) {
             try unnamed.file.setMode(SpoolLayout.fileMode)
-            try copy(range, of: file, to: unnamed.file)
+            for range in ranges { try copy(range, of: file, to: unnamed.file) }
             try unnamed.file.sync()
             try directory.link(unnamed, as: kept)
         } catch {
@@ -48,7 +60,7 @@ struct Quarantine {
             let bytes = try file.read(Int(min(piece, range.upperBound - position)), at: position)
             // The file may end before the range does.
             if bytes.isEmpty { break }
-            try copy.write(bytes, at: position - range.lowerBound)
+            try copy.write(bytes, at: position)
             position += Int64(bytes.count)
         }
     }

@@ -21,6 +21,8 @@ public struct QueueError: StatedFailure, Hashable, Sendable {
         case unknownMessage
         /// What was asked can't be stored: too large, not allowed.
         case refused
+        /// Sealed for a key that is not here: the mail is held, not dropped.
+        case unknownKey(KeyID)
     }
 
     public let kind: Kind
@@ -43,7 +45,7 @@ public struct QueueError: StatedFailure, Hashable, Sendable {
             default: 75
             }
         case .locked: 75
-        case .missing, .newerFormat: 78
+        case .missing, .newerFormat, .unknownKey: 78
         case .corrupt, .refused, .unknownMessage: 65
         }
     }
@@ -54,10 +56,16 @@ public struct QueueError: StatedFailure, Hashable, Sendable {
     public var statusCode: EnhancedStatusCode {
         switch kind {
         case .system where cause == .noSpace || cause == .diskQuotaExceeded: EnhancedStatusCode(4, 3, 1)
-        case .system, .locked, .missing, .newerFormat, .corrupt, .unknownMessage: EnhancedStatusCode(4, 3, 0)
+        case .system, .locked, .missing, .newerFormat, .corrupt, .unknownMessage, .unknownKey:
+            EnhancedStatusCode(4, 3, 0)
         case .refused: EnhancedStatusCode(5, 3, 4)
         }
     }
+}
+
+extension String {
+    /// With a capital at its start, to stand alone.
+    var sentence: String { prefix(1).uppercased() + dropFirst() }
 }
 
 extension QueueError: CustomStringConvertible {

@@ -24,7 +24,14 @@ extension Parser {
 
     private func check(_ use: TableUse) throws(ConfigurationError) {
         switch try definition(of: use.name, at: use.position) {
-        case .file: return
+        case .file, .database, .program: return
+        case .systemUsers:
+            guard use.service == .userinfo else {
+                throw error(
+                    at: use.position,
+                    "table <\(use.name)> is the system's users; it can stand after userbase alone, not for "
+                        + "\(use.service.purpose).")
+            }
         case .list(let keys):
             guard keys.isEmpty || !use.service.needsValues else {
                 throw error(

@@ -13,8 +13,7 @@ extension Parser {
             throw error(at: start, "a table's name has 1 to 64 printable characters without blanks.")
         }
         guard cursor.current?.kind == .leftBrace else {
-            let file = try tableFile(&cursor)
-            define(name, .file(file), at: start, entries: [])
+            define(name, try tablePlace(&cursor), at: start, entries: [])
             return
         }
         let braces = try cursor.braces()
@@ -40,34 +39,65 @@ extension Parser {
             file: sources[start.file].path, line: start.line, entryLines: entries.map(\.line))
     }
 
-    /// `/path`, `file:/path`; other types are known and refused.
-    private func tableFile(_ cursor: inout Cursor) throws(ConfigurationError) -> String {
+    /// `/path`, `file:/path`, `db:/path`, `getpwnam`, `proc:"/program words"`, and any other type with what its program
+    /// is to be told.
+    private func tablePlace(_ cursor: inout Cursor) throws(ConfigurationError) -> TableDefinition {
         let start = cursor.position
         let text = try cursor.word("a path, or entries between braces")
-        var path = text
-        if !text.hasPrefix("/"), let colon = text.firstIndex(of: ":") {
-            path = String(text[text.index(after: colon)...])
-            try checkType(String(text[..<colon]), at: start, cursor)
-        } else if text == "getpwnam" || text == "proc" || text == "proc-exec" {
-            try checkType(text, at: start, cursor)
+        guard !text.hasPrefix("/") else { return .file(try path(text, at: start, cursor)) }
+        guard let colon = text.firstIndex(of: ":") else {
+            if text == "getpwnam" { return .systemUsers }
+            // Without a type it can only be a path.
+            return .file(try path(text, at: start, cursor))
         }
-        if let wrong = Values.wrongPath(path) { throw cursor.error(at: start, "the path of the table \(wrong)") }
-        return path
+        let type = String(text[..<colon])
+        var rest = String(text[text.index(after: colon)...])
+        // `proc:"..."`: the quotes begin a word of their own.
+        if rest.isEmpty, case .quoted(let quoted) = cursor.current?.kind {
+            cursor.advance()
+            rest = quoted
+        }
+        switch type {
+        case "file", "static": return .file(try path(rest, at: start, cursor))
+        case "db": return .database(try path(rest, at: start, cursor))
+        case "getpwnam":
+            guard rest.isEmpty else {
+                throw cursor.error(at: start, "getpwnam takes nothing behind it: the system knows where its users are.")
+            }
+            return .systemUsers
+        case "proc", "proc-exec": return .program(try command(rest, at: start, cursor))
+        default: return .program(try program(type, rest, at: start, cursor))
+        }
     }
 
-    private func checkType(_ type: String, at start: Position, _ cursor: Cursor) throws(ConfigurationError) {
-        switch type {
-        case "file", "static": return
-        case "db":
-            throw cursor.unsupported(
-                at: start, "a db table is", "write file: and the path of the text it was built from")
-        case "getpwnam":
-            throw cursor.unsupported(
-                at: start, "a getpwnam table is", "remove it and its \"userbase\"; the system's users are known anyway")
-        default:
-            throw cursor.unsupported(
-                at: start, "a table from a program (type \"\(type.prefix(40))\") is",
-                "write file: and the path of a text file")
+    private func path(_ text: String, at start: Position, _ cursor: Cursor) throws(ConfigurationError) -> String {
+        if let wrong = Values.wrongPath(text) { throw cursor.error(at: start, "the path of the table \(wrong)") }
+        return text
+    }
+
+    private func command(
+        _ text: String, at start: Position, _ cursor: Cursor
+    ) throws(ConfigurationError) -> TableProgram {
+        let words = text.split(separator: " ").map(String.init)
+        guard let path = words.first else {
+            throw cursor.error(at: start, "the path of the table's program is missing: write proc:\"/path words\".")
         }
+        if let wrong = Values.wrongPath(path) {
+            throw cursor.error(at: start, "the path of the table's program \(wrong)")
+        }
+        return .command(path: path, arguments: Array(words.dropFirst()))
+    }
+
+    private func program(
+        _ type: String, _ rest: String, at start: Position, _ cursor: Cursor
+    ) throws(ConfigurationError) -> TableProgram {
+        // It becomes a part of a file's name.
+        guard (1...32).contains(type.utf8.count), type.utf8.allSatisfy({ Lexer.isNameByte($0) || $0 == 45 }) else {
+            throw cursor.error(
+                at: start,
+                "\"\(type.prefix(40))\" is no type of tables. Expected file, db, getpwnam, proc or the type of a "
+                    + "program.")
+        }
+        return .type(type, configuration: rest)
     }
 }

@@ -12,6 +12,8 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%eth0` (the zone is dropped); nil for anything else.
     public init?(_ text: some StringProtocol) {
+        // Most of what is asked about is a name: this costs less than asking the C library.
+        guard let first = text.utf8.first, "[:0123456789abcdefABCDEF".utf8.contains(first) else { return nil }
         var text = Substring(text)
         // The longest form has 45 characters; zones add an interface's name, at most 16.
         guard text.utf8.count <= 64, !text.utf8.contains(0) else { return nil }
@@ -73,7 +75,7 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// An address with a prefix length, `192.0.2.0/24`; a lone address is a network of itself.
-public struct Network: Hashable, Sendable {
+public struct Network: Hashable, Sendable, CustomStringConvertible {
     public let base: IPAddress
     public let prefixLength: Int
 
@@ -91,6 +93,9 @@ public struct Network: Hashable, Sendable {
 
     /// - Parameter base: its bits past the length must be zero.
     init(base: IPAddress, prefixLength: Int) { (self.base, self.prefixLength) = (base, prefixLength) }
+
+    /// As tables are asked for it: an address alone, or with its prefix length.
+    public var description: String { prefixLength == base.width ? "\(base)" : "\(base)/\(prefixLength)" }
 
     private static func length(_ text: some StringProtocol) -> Int? {
         guard (1...3).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }

@@ -26,5 +26,6 @@ public struct StaticTable: Table {
 
     public func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { content.find(key, folding: folding) }
     public func find(network address: IPAddress) -> LookupResult<TableEntry> { content.find(network: address) }
+    public func find(matching text: String) -> LookupResult<TableEntry> { content.find(matching: text) }
     public func all() -> LookupResult<[TableEntry]> { .found(content.entries) }
 }

@@ -15,7 +15,8 @@ public struct TableEntry: Hashable, Sendable {
 
     /// `table aliases (/etc/aliases:12)`.
     public var place: String {
-        guard let file, let line else { return "table \(table)" }
+        guard let file else { return "table \(table)" }
+        guard let line else { return "table \(table) (\(file))" }
         return "table \(table) (\(file):\(line))"
     }
 }
@@ -25,13 +26,31 @@ public protocol Table: Sendable {
     var name: String { get }
     /// - Parameter folding: whether case makes no difference; the key is given in lower case then.
     func find(_ key: String, folding: Bool) -> LookupResult<TableEntry>
+    /// The entry of a key, in lower case where the service folds it. Only tables that are asked with the service's name
+    /// (programs) need an answer of their own.
+    func find(_ key: String, for service: TableService) -> LookupResult<TableEntry>
     /// The narrowest network that holds the address.
     func find(network address: IPAddress) -> LookupResult<TableEntry>
+    /// The first entry whose key is a regular expression that matches.
+    func find(matching text: String) -> LookupResult<TableEntry>
     /// Every entry, for services that take turns (source).
     func all() -> LookupResult<[TableEntry]>
 }
 
 extension Table {
+    public func find(_ key: String, for service: TableService) -> LookupResult<TableEntry> {
+        find(key, folding: service.foldsCase)
+    }
+
+    /// For backends that only know keys: compiles each expression anew.
+    public func find(matching text: String) -> LookupResult<TableEntry> {
+        switch all() {
+        case .found(let entries): PatternList().first(in: entries, matching: text)
+        case .notFound: .notFound
+        case .temporaryFailure(let why): .temporaryFailure(why)
+        }
+    }
+
     /// For backends that only know keys: asks for the address, then for each network around it, the narrowest first.
     public func find(network address: IPAddress) -> LookupResult<TableEntry> {
         for key in ["\(address)"] + (0...address.width).reversed().map({ "\(address.masked($0))/\($0)" }) {

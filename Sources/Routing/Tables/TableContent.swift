@@ -8,6 +8,7 @@ struct TableContent: Sendable {
     private let networks: [Network: Int]
     /// The prefix lengths that occur, longest first, so that a lookup costs one probe a length.
     private let lengths: (v4: [Int], v6: [Int])
+    private let patterns = PatternList()
 
     init(_ entries: [TableEntry]) {
         self.entries = entries
@@ -21,9 +22,6 @@ struct TableContent: Sendable {
         }
         self.lengths = (lengths(isIPv6: false), lengths(isIPv6: true))
     }
-
-    var isList: Bool { entries.first.map { $0.value == nil } ?? false }
-    var isMapping: Bool { entries.first.map { $0.value != nil } ?? false }
 
     func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> {
         guard let index = folding ? folded[key.lowercased()] : exact[key] else { return .notFound }
@@ -39,18 +37,29 @@ struct TableContent: Sendable {
         return .notFound
     }
 
+    func find(matching text: String) -> LookupResult<TableEntry> { patterns.first(in: entries, matching: text) }
+
     /// What is wrong with the content for a service: the entry and a sentence.
     func mistake(for service: TableService) -> (entry: TableEntry, sentence: String)? {
-        if let first = entries.first, isList == service.needsValues {
+        Self.mistake(in: entries, for: service)
+    }
+
+    static func mistake(
+        in entries: [TableEntry], for service: TableService
+    ) -> (entry: TableEntry, sentence: String)? {
+        guard let first = entries.first else { return nil }
+        let isList = first.value == nil
+        if isList == service.needsValues {
             let kind = isList ? "a list" : "keys with values"
             let need = service.needsValues ? "keys with values" : "a list"
             return (first, "the table is \(kind), and \(service.purpose) need \(need).")
         }
-        for (index, entry) in entries.enumerated() {
+        var seen: Set<String> = []
+        for entry in entries {
             let wrong = entry.value.map { service.wrongValue($0) } ?? service.wrongKey(entry.key)
             if let wrong { return (entry, wrong) }
-            guard entry.value != nil, service.foldsCase, let first = folded[entry.key.lowercased()] else { continue }
-            guard first == index else {
+            guard entry.value != nil, service.foldsCase else { continue }
+            guard seen.insert(entry.key.lowercased()).inserted else {
                 return (entry, "the key \"\(entry.key.prefix(60))\" stands in this table twice (case does not count).")
             }
         }

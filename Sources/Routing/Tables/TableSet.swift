@@ -38,8 +38,22 @@ public struct TableSet: Sendable {
             switch definition {
             case .list(let keys): opened.append(StaticTable(name: name, list: keys, origin: origin))
             case .mapping(let entries): opened.append(StaticTable(name: name, mapping: entries, origin: origin))
+            case .systemUsers: opened.append(SystemUsersTable(name: name, users: users))
+            case .program(let program):
+                opened.append(
+                    try Self.open(name, unreadable) { () throws(ConfigurationError) in
+                        try ProgramTable(name: name, program: program, report: report)
+                    })
+            case .database(let path):
+                opened.append(
+                    try Self.open(name, unreadable) { () throws(ConfigurationError) in
+                        try DatabaseTable(name: name, path: path, report: report)
+                    })
             case .file(let path):
-                opened.append(try Self.open(path, name, services[name] ?? [], unreadable, report))
+                opened.append(
+                    try Self.open(name, unreadable) { () throws(ConfigurationError) in
+                        try FileTable(name: name, path: path, services: services[name] ?? [], report: report)
+                    })
             }
         }
         self.init(tables: opened, users: users)
@@ -53,13 +67,26 @@ public struct TableSet: Sendable {
     }
 
     private static func open(
-        _ path: String, _ name: String, _ services: Set<TableService>, _ unreadable: UnreadablePolicy,
-        _ report: @escaping @Sendable (String) -> Void
+        _ name: String, _ unreadable: UnreadablePolicy, _ open: () throws(ConfigurationError) -> any Table
     ) throws(ConfigurationError) -> any Table {
-        do { return try FileTable(name: name, path: path, services: services, report: report) } catch {
+        do { return try open() } catch {
             guard unreadable == .isTemporary, error.line == 0 else { throw error }
             return UnreadableTable(name: name, why: error.description)
         }
+    }
+
+    /// Starts the programs of tables, which else start when they are first asked: for whoever gives up the right to
+    /// start any.
+    public func startPrograms() {
+        for case let table as ProgramTable in tables.values { table.start() }
+    }
+
+    /// The same tables, programs answering from a memo.
+    func remembering(_ memo: Memo) -> TableSet {
+        TableSet(
+            tables: tables.values.map { table -> any Table in
+                (table as? ProgramTable).map { RememberedTable(table: $0, memo: memo) } ?? table
+            }, users: users)
     }
 
     public var names: [String] { tables.keys.sorted() }
@@ -76,7 +103,7 @@ public struct TableSet: Sendable {
     }
 
     public func networkAddress(_ table: String, _ address: IPAddress) -> LookupResult<TableEntry> {
-        tables[table].map { $0.find(network: address) } ?? missing(table)
+        tables[table].map { named(table, $0.find(network: address)) } ?? missing(table)
     }
 
     public func mailAddress(_ table: String, _ mailbox: Mailbox) -> LookupResult<TableEntry> {
@@ -99,7 +126,12 @@ public struct TableSet: Sendable {
     /// All source addresses, to be used in turn.
     public func sources(_ table: String) -> LookupResult<[String]> {
         guard let entries = tables[table]?.all() else { return missing(table) }
-        return entries.map { $0.map { $0.value ?? $0.key } }
+        return named(table, entries).map { $0.map { $0.value ?? $0.key } }
+    }
+
+    /// The first regular expression of a list that matches.
+    public func expression(_ table: String, matching text: String) -> LookupResult<TableEntry> {
+        tables[table].map { named(table, $0.find(matching: text)) } ?? missing(table)
     }
 
     public func string(_ table: String, _ key: String) -> LookupResult<Found<String>> {
@@ -128,6 +160,7 @@ public struct TableSet: Sendable {
         switch service {
         case .domain: entry = domain(table, key)
         case .netaddr: entry = networkAddress(table, try address(key))
+        case .regex: entry = expression(table, matching: key)
         case .mailaddr:
             guard let mailbox = Mailbox(key) else { throw MalformedValue("\"\(key.prefix(60))\" is no mail address.") }
             entry = mailAddress(table, mailbox)
@@ -149,13 +182,19 @@ public struct TableSet: Sendable {
         .temporaryFailure("table \(table) is not defined")
     }
 
+    private func named<Value>(_ table: String, _ result: LookupResult<Value>) -> LookupResult<Value> {
+        guard case .temporaryFailure(let why) = result else { return result }
+        return .temporaryFailure("table \(table): \(why)")
+    }
+
     private func first(_ name: String, _ service: TableService, _ keys: [String]) -> LookupResult<TableEntry> {
         guard let table = tables[name] else { return missing(name) }
         for key in keys {
-            switch table.find(service.foldsCase ? key.lowercased() : key, folding: service.foldsCase) {
+            let result = table.find(service.foldsCase ? key.lowercased() : key, for: service)
+            switch result {
             case .notFound: continue
-            case .found(let entry): return .found(entry)
-            case .temporaryFailure(let why): return .temporaryFailure("table \(name): \(why)")
+            case .found: return result
+            case .temporaryFailure: return named(name, result)
             }
         }
         return .notFound
@@ -182,7 +221,7 @@ public struct TableSet: Sendable {
 
 extension Configuration {
     /// What each table is used for.
-    var tableServices: [String: Set<TableService>] {
+    public var tableServices: [String: Set<TableService>] {
         var uses: [(String, TableService)] = []
         for action in actions.values {
             for table in [action.aliasTable, action.virtualTable].compactMap({ $0 }) { uses.append((table, .alias)) }

@@ -11,19 +11,25 @@ struct TableText {
 
     private let source: SourceText
     private let table: String
+    private let limit: Int
     private var entries: [TableEntry] = []
     private var isList: Bool?
     private var seen: [String: Int] = [:]
 
+    /// - Parameter limit: of the number of entries.
     /// - Throws: the first mistake, with its line.
-    static func parse(_ text: String, path: String, table: String) throws(ConfigurationError) -> TableContent {
-        var reader = TableText(source: SourceText(path: path, text: text), table: table)
+    static func entries(
+        _ source: SourceText, table: String, limit: Int = entryLimit
+    ) throws(ConfigurationError) -> [TableEntry] {
+        var reader = TableText(source: source, table: table, limit: limit)
         return try reader.read()
     }
 
-    private init(source: SourceText, table: String) { (self.source, self.table) = (source, table) }
+    private init(source: SourceText, table: String, limit: Int) {
+        (self.source, self.table, self.limit) = (source, table, limit)
+    }
 
-    private mutating func read() throws(ConfigurationError) -> TableContent {
+    private mutating func read() throws(ConfigurationError) -> [TableEntry] {
         for number in 1...source.lineCount {
             let line = source.line(number)
             guard !line.utf8.contains(where: { $0 < 32 && $0 != 9 || $0 == 127 }) else {
@@ -39,7 +45,7 @@ struct TableText {
             try take(text, indented: indented, number)
         }
         try finishEntry()
-        return TableContent(entries)
+        return entries
     }
 
     private mutating func take(_ text: Substring, indented: Bool, _ number: Int) throws(ConfigurationError) {
@@ -84,7 +90,9 @@ struct TableText {
     }
 
     private mutating func add(_ entry: TableEntry, _ number: Int) throws(ConfigurationError) {
-        guard entries.count < Self.entryLimit else { throw error(number, "more than \(Self.entryLimit) entries.") }
+        guard entries.count < limit else {
+            throw error(number, "more than \(limit) entries. Build a database from them, and name that.")
+        }
         if let first = seen[entry.key] {
             // Twice in a list is once; twice in a mapping leaves open which is meant.
             guard entry.value != nil else { return }
@@ -99,13 +107,13 @@ struct TableText {
 
     /// A line without a value: one word without a colon, or an address or network, whose colons are its own.
     private static func looksLikeList(_ text: Substring) -> Bool {
-        Network(text) != nil || !text.contains { $0 == ":" || $0 == " " || $0 == "\t" }
+        Network(text) != nil || !text.utf8.contains { $0 == 58 || $0 == 32 || $0 == 9 }
     }
 
     /// The key, without its quotes, and the value. A key ends at a blank or a colon, but brackets and IPv6 addresses
     /// keep their colons.
     private static func splitKey(_ text: Substring) -> (String, Substring)? {
-        var end = text.firstIndex { $0 == " " || $0 == "\t" || $0 == ":" } ?? text.endIndex
+        var end = text.utf8.firstIndex { $0 == 32 || $0 == 9 || $0 == 58 } ?? text.endIndex
         var key = text[..<end]
         if text.first == "\"" {
             guard let quote = text.dropFirst().firstIndex(of: "\"") else { return nil }
@@ -115,8 +123,8 @@ struct TableText {
             end = text.index(after: bracket)
             key = text[..<end]
         } else {
-            let word = text.prefix { $0 != " " && $0 != "\t" }
-            if word.contains(":"), IPAddress(word) != nil { (key, end) = (word, word.endIndex) }
+            let word = Substring(text.utf8.prefix { $0 != 32 && $0 != 9 })
+            if word.utf8.contains(58), Network(word) != nil { (key, end) = (word, word.endIndex) }
         }
         var rest = trimmed(text[end...])
         if rest.first == ":" { rest = trimmed(rest.dropFirst()) }
@@ -124,9 +132,9 @@ struct TableText {
     }
 
     private static func trimmed(_ text: Substring) -> Substring {
-        var text = text.drop { $0 == " " || $0 == "\t" }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return text
+        var octets = text.utf8.drop { $0 == 32 || $0 == 9 }
+        while octets.last == 32 || octets.last == 9 { octets.removeLast() }
+        return Substring(octets)
     }
 
     private func error(_ number: Int, _ message: String) -> ConfigurationError {

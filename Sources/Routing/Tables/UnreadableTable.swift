@@ -6,5 +6,6 @@ struct UnreadableTable: Table {
 
     func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { .temporaryFailure(why) }
     func find(network address: IPAddress) -> LookupResult<TableEntry> { .temporaryFailure(why) }
+    func find(matching text: String) -> LookupResult<TableEntry> { .temporaryFailure(why) }
     func all() -> LookupResult<[TableEntry]> { .temporaryFailure(why) }
 }

@@ -34,7 +34,7 @@ struct RecipientJudge: Sendable {
         let hostnames = router.configuration.listeners.compactMap(\.hostname)
         ownDomains = Set((router.localNames + hostnames + ["localhost"]).map { $0.lowercased() })
         matchesInMemory = router.configuration.tablesOfRules.allSatisfy { name in
-            if case .file = router.configuration.tables[name] { false } else { true }
+            router.configuration.tables[name]?.isInMemory ?? true
         }
     }
 
