@@ -36,8 +36,8 @@ struct Check: ParsableCommand {
         var findings = try CheckOwners.faults(spool, owners)
         let report: CheckReport
         do throws(QueueError) {
-            // No runner keeps a ledger so far.
-            var check = try SpoolCheck(spool.layout, keys: keys, ledger: nil)
+            let ledger = spool.configuration.queueEncryption?.key == nil ? nil : spool.ledger
+            var check = try SpoolCheck(spool.layout, keys: keys, ledger: ledger)
             report = try check.run()
         } catch {
             // What is wrong with the places may be why.

@@ -37,8 +37,9 @@ struct CheckFix {
                 "the queue in \(spool.layout.root) has a runner at work: what a start mends, it did, and goes on with.")
             return []
         }
-        queue.close()
-        return moved.lines
+        defer { queue.close() }
+        let lost = try queueCall { () throws(QueueError) in try queue.writeOffMissing() }
+        return moved.lines + lost.map { "took for lost: \($0)" }
     }
 }
 
@@ -52,6 +53,7 @@ private final class QuarantinedNames: Sendable {
         case .arrived: break
         case .quarantined(let name, let reason): gathered.access { $0.append("moved \(name) to quarantine: \(reason)") }
         case .failed(let error): Diagnostic.print(error.description)
+        case .alarm(let sentence): Diagnostic.print(sentence)
         }
     }
 }

@@ -56,6 +56,8 @@ struct Spool {
         keys = SpoolKeys(configuration)
     }
 
+    var ledger: LedgerPlace { LedgerPlace(layout, path: configuration.queueEncryption?.ledger) }
+
     /// - Parameter prefix: only messages whose queue ID begins with it.
     func snapshot(prefix: String? = nil) throws(CommandFailure) -> QueueSnapshot {
         try queueCall { () throws(QueueError) in try QueueSnapshot(layout, prefix: prefix, keys: keys.reader) }

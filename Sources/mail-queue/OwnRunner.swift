@@ -50,6 +50,7 @@ enum OwnRunner {
             schedule: RetrySchedule(pauses: configuration.retryPauses, ttl: configuration.queueTTL),
             sizeLimit: Int64(configuration.maxMessageSize))
         (options.keys, options.protection) = (keys.ring, keys.protection)
+        options.ledger = spool.ledger
         do throws(QueueError) {
             return try Queue(spool.layout, options, report: tell, wake: {})
         } catch {
@@ -67,6 +68,7 @@ enum OwnRunner {
         case .arrived: break
         case .quarantined(let name, let reason): Diagnostic.print("moved \(name) to quarantine. \(reason)")
         case .failed(let error): Diagnostic.print(error.description)
+        case .alarm(let sentence): Diagnostic.print(sentence)
         }
     }
 

@@ -25,14 +25,14 @@ import Testing
                 return envelope.id
             }
             intake.close()
-            let runner = try TestRunner(spool, FaultySyscalls(), clock: clock)
+            let runner = try TestRunner(spool, FaultySyscalls(), clock: clock, protection: Protection.none)
             runner.collect { runner.queue.count == 3 }
             try runner.attempt(ids[0], .delivered)
             try runner.attempt(ids[1], .deferred)
             runner.queue.close()
             segment = try #require(try spool.names(.incoming).first { $0.hasSuffix(".seg") })
             journal = try #require(try spool.names(.queue).first { $0.hasSuffix(".journal") })
-            try submit(spool, envelope())
+            try submit(spool, envelope(), protection: Protection.none)
         }
 
         var segmentPath: String { "\(spool.layout.path(.incoming))/\(segment)" }
@@ -71,7 +71,7 @@ import Testing
         // While a writer and a runner are at work.
         let intake = try Intake(world.spool.layout, place: .incoming, syscalls: FaultySyscalls())
         _ = try intake.store(envelope(), text(1000))
-        let runner = try TestRunner(world.spool, FaultySyscalls(), clock: world.clock)
+        let runner = try TestRunner(world.spool, FaultySyscalls(), clock: world.clock, protection: Protection.none)
         runner.collect { runner.queue.count == 4 }
         let live = try world.check()
         #expect(live.findings.isEmpty && live.counts.messages == 4, "\(live)")

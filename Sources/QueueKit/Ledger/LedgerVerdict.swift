@@ -98,6 +98,14 @@ enum LedgerFinding: Hashable, Sendable {
     /// Why the ledger can't be used, and where it was moved, if it was.
     case damaged(String, keptAs: String?)
 
+    /// Whether it can be taken for lost.
+    var isLoss: Bool {
+        switch self {
+        case .missing, .missingClear, .neverArrived: true
+        case .refused, .lost, .damaged: false
+        }
+    }
+
     private static let taken = "somebody took it away with the mail in it. Restore it from a backup."
 
     /// One sentence or two, for the log and for `check`; `path` is the ledger's.
