@@ -37,6 +37,8 @@ public struct SpoolLayout: Hashable, Sendable {
     public func path(_ place: Place) -> String { "\(root)/\(place.rawValue)" }
     public var meta: String { "\(root)/spool.meta" }
     public var trigger: String { "\(root)/trigger" }
+    /// Held locked by mail-supervise.
+    public var supervisorPID: String { "\(root)/run/supervise.pid" }
     public var controlSocket: String { "\(root)/run/control" }
 
     /// Files of mail: readable by operators, written by their owner (DESIGN §3).
