@@ -43,6 +43,16 @@ enum HKDF {
         }
     }
 
+    /// §2.2 for one key of 32 bytes, which is used at once and goes.
+    static func expand(_ keyed: borrowing KeyedHash, info: [UInt8]) throws(SealError) -> Secret {
+        try Secret(capacity: hashLength, passing: true) { (out) throws(SealError) in
+            var mac = try keyed.begin()
+            try (info + [1]).lending { (info) throws(SealError) in try mac.update(info) }
+            try mac.finish(into: out)
+            return hashLength
+        }
+    }
+
     /// Both steps.
     static func derive(_ secret: Secret, salt: [UInt8] = [], info: [UInt8], count: Int = 32) throws(SealError) -> Secret
     {
@@ -53,9 +63,25 @@ enum HKDF {
     }
 }
 
+/// A key that many hashes begin with: setting it takes as long as a short hash.
+struct KeyedHash: ~Copyable {
+    private let template: Authenticator
+
+    init(_ key: Secret) throws(SealError) {
+        template = try key.withBytes { (key) throws(SealError) in try Authenticator(key: key) }
+    }
+
+    fileprivate func begin() throws(SealError) -> Authenticator { try Authenticator(copying: template) }
+}
+
 /// HMAC-SHA-256 (RFC 2104) over pieces.
 private struct Authenticator: ~Copyable {
     private let handle: OpaquePointer
+
+    init(copying other: borrowing Authenticator) throws(SealError) {
+        guard let handle = EVP_MAC_CTX_dup(other.handle) else { throw .library("make an HMAC") }
+        self.handle = handle
+    }
 
     init(key: UnsafeRawBufferPointer) throws(SealError) {
         let algorithms = try Algorithms.shared.get()
