@@ -43,10 +43,8 @@ struct OfflinePickup {
             guard let found = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK) else { return .wait }
             file = found
         } catch {
-            // A symbolic link, a socket, a file without any right for us. Anything else is no fault of the drop.
-            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .permissionDenied].contains(error.cause) else {
-                throw error
-            }
+            // A symbolic link, a socket. Anything else is no fault of the drop, or may be mended: it is told and skipped.
+            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.cause) else { throw error }
             return .refuse("It can't be opened as a drop: \(error)")
         }
         let status = try file.status()

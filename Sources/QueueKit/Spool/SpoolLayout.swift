@@ -78,6 +78,10 @@ public struct SpoolLayout: Hashable, Sendable {
         try makeParents(syscalls)
         let top = try makeDirectory(root, in: nil, mode: Self.rootMode, (owners.relayUID, owners.group), syscalls)
         let isUnfinished = try Directory(top).status(of: SpoolMeta.name) == nil
+        if isUnfinished, try top.status().st_mode & 0o777 == 0o700 {
+            try Self.own(top, (owners.relayUID, owners.group))
+            try top.setMode(Self.rootMode)
+        }
         for place in Place.allCases {
             try makeDirectory(
                 place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls,
