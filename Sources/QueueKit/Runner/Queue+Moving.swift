@@ -6,15 +6,18 @@
 //
 // A message is not tried while it moves. Its copy carries its whole state and the next generation; whatever a crash
 // leaves, the higher generation counts. An order that comes meanwhile raises the old place's generation above the
-// copy's, which then came too late. The old place's mark must be durable before the copy is tried, or a crash could
-// bring back what was delivered.
+// copy's, which then came too late; the message still waits for it, or it would pass for new mail once this one is
+// final. The mark of the place that is left must be durable before the other one is tried, or a crash could bring back
+// what was delivered.
 
 import MailModel
 
 /// Where a message stands that moves.
 enum MoveState {
     case copying
-    /// At its new place; the mark at the old one is being made durable.
+    /// As before, but its copy will come too late: an order was written at the old place.
+    case overtaken
+    /// At the place where it stays; the mark at the other one is being made durable.
     case settling(TrackedSegment, Backoff)
     /// It could not be; asked for again when it is time.
     case unsettled(TrackedSegment, Backoff)
@@ -113,7 +116,10 @@ extension Queue {
     }
 
     func notMoved(_ id: QueueID, _ error: QueueError) {
-        guard case .copying = moving[id] else { return }
+        switch moving[id] {
+        case .copying, .overtaken: break
+        case .settling, .unsettled, nil: return
+        }
         moveRetry.failed(clock)
         report(.failed(error))
         settled(id)
@@ -122,7 +128,6 @@ extension Queue {
     /// For an order about a message: if its copy is on its way, it comes too late. The entries go with the order's.
     func stay(_ id: QueueID, _ row: inout MessageRow) -> [JournalEntry] {
         guard case .copying = moving[id] else { return [] }
-        moving[id] = nil
         row.generation += 2
         return [.generation(message: row.offset, row.generation)]
     }
@@ -157,6 +162,13 @@ extension Queue {
     }
 
     func settled(_ id: QueueID, _ error: QueueError?) {
+    /// Memory follows an order that is written.
+    func ordered(_ id: QueueID, _ row: MessageRow) {
+        if let before = rows.updateValue(row, forKey: id), before.generation != row.generation {
+            moving[id] = .overtaken
+        }
+    }
+
         guard case .settling(let old, let retry) = moving[id] else { return }
         guard let error else { return settled(id) }
         unsettled(id, old, retry)

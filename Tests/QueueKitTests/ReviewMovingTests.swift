@@ -1,0 +1,86 @@
+// Messages that move, when the worst happens at the worst moment: they end, their marks can't be written, orders fail.
+
+import Glibc
+import MailModel
+import SystemPackage
+import Testing
+
+@testable import QueueKit
+
+/// Two messages left of seventeen, both waiting for ten minutes, on their way into another segment: their copies are
+/// written when `go` is called.
+private final class OnTheirWay {
+    let spool: TemporarySpool
+    let calls = FaultySyscalls()
+    let runner: TestRunner
+    let ids: [QueueID]
+    private let gate = Monitor(false)
+
+    init() throws {
+        spool = try TemporarySpool()
+        let intake = try listenerIntake(spool.layout)
+        let envelopes = (0..<17).map { _ in envelope() }
+        for envelope in envelopes { _ = try intake.store(envelope, text(500)) }
+        intake.close()
+        runner = try TestRunner(spool, calls)
+        ids = envelopes.suffix(2).map(\.id)
+        for id in runner.queue.takeDue(limit: 100) { try runner.attempt(id, ids.contains(id) ? .deferred : .delivered) }
+        runner.clock.advance(.seconds(70))
+        for id in runner.queue.takeDue(limit: 9) { try runner.attempt(id, .deferred) }
+        runner.settle()
+        runner.clock.advance(.seconds(11))
+        runner.queue.copying.run { [gate] in _ = gate.wait(limit: 10_000) { $0 ? true : nil } }
+        runner.queue.collect()
+    }
+
+    deinit { go() }
+
+    var areMoving: Bool { ids.allSatisfy { runner.queue.moving[$0] != nil } }
+    func go() { gate.update { $0 = true } }
+
+    /// No frame can be written to any journal.
+    func stopJournals() {
+        let magic: [UInt8] = Array("PFrm".utf8)
+        calls.set(
+            .when { operation in
+                guard case .pwrite(_, let bytes, _) = operation else { return nil }
+                return bytes.starts(with: magic) ? .noSpace : nil
+            })
+    }
+}
+
+@Suite struct ReviewMovingTests {
+    /// The copy that came too late must not bring back what ended meanwhile.
+    @Test(arguments: ["flush", "hold and release", "hold and remove"])
+    func whatEndsWhileItsCopyIsOnItsWayStaysEnded(orders: String) throws {
+        let fixture = try OnTheirWay()
+        let (queue, id) = (fixture.runner.queue, fixture.ids[0])
+        #expect(fixture.areMoving)
+        if orders == "flush" { #expect(try queue.flush(id)) } else { #expect(try queue.hold(id, reason: "now")) }
+        if orders == "hold and release" { #expect(try queue.release(id)) }
+        if orders == "hold and remove" { try queue.remove(id) }
+        var delivered = try fixture.runner.deliverAll().map(\.id)
+        fixture.go()
+        for _ in 0..<20 {
+            #expect(fixture.runner.collect { !queue.isCollecting })
+            delivered += try fixture.runner.deliverAll().map(\.id)
+        }
+        #expect(delivered == (orders == "hold and remove" ? [] : [id]))
+        #expect(queue.ids == [fixture.ids[1]])
+        queue.close()
+        #expect(try TestRunner(fixture.spool, clock: fixture.runner.clock).queue.ids == [fixture.ids[1]])
+    }
+
+    @Test func anOrderThatCouldNotBeWrittenChangesNothing() throws {
+        let fixture = try OnTheirWay()
+        fixture.stopJournals()
+        for id in fixture.ids {
+            #expect(throws: QueueError.self) { try fixture.runner.queue.hold(id, reason: "now") }
+        }
+        fixture.calls.heal()
+        #expect(fixture.areMoving, "their copies count")
+        fixture.go()
+        #expect(fixture.runner.collect { !fixture.runner.queue.isCollecting })
+        #expect(fixture.runner.queue.rows.values.allSatisfy { $0.generation == 1 && !$0.isHeld })
+    }
+}
