@@ -83,4 +83,18 @@ private final class OnTheirWay {
         #expect(fixture.runner.collect { !fixture.runner.queue.isCollecting })
         #expect(fixture.runner.queue.rows.values.allSatisfy { $0.generation == 1 && !$0.isHeld })
     }
+
+    /// With the old segment gone nobody needs the mark that could not be written.
+    @Test func aMarkThatCouldNotBeWrittenStrandsNoMessage() throws {
+        let fixture = try OnTheirWay()
+        let (runner, queue) = (fixture.runner, fixture.runner.queue)
+        fixture.stopJournals()
+        fixture.go()
+        #expect(runner.collect { queue.rows.values.allSatisfy { $0.generation == 1 } && queue.retiring.isEmpty })
+        #expect(runner.collect(rounds: 100) { !queue.isCollecting }, "mail-relay --once comes to its end")
+        fixture.calls.heal()
+        runner.clock.advance(.seconds(1000))
+        #expect(runner.collect(rounds: 100) { queue.moving.isEmpty })
+        #expect(Set(try runner.deliverAll().map(\.id)) == Set(fixture.ids))
+    }
 }

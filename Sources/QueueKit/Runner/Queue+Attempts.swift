@@ -125,6 +125,8 @@ extension Queue {
     private func lose(_ segment: TrackedSegment) {
         for (id, row) in rows where row.segment == segment.name { rows[id] = nil }
         segments[segment.name] = nil
+        segment.journalFailed = false
+        if moveJournal?.segment == segment.name { moveJournal = nil }
     }
 
     private func outstanding(_ message: StoredMessage, _ state: MessageState?) -> [DueMessage.Outstanding] {

@@ -130,7 +130,8 @@ extension Queue {
     /// What the housekeeper said of a segment: gone, or to be tried again.
     func retired(_ name: SegmentName, _ error: QueueError?) {
         guard let error, let segment = retiring[name] else {
-            retiring[name] = nil
+            // Whoever waits for a mark there waits no more.
+            retiring.removeValue(forKey: name)?.journalFailed = false
             housekeeper.replaced(name.journal)
             return
         }
