@@ -43,7 +43,11 @@ extension Queue {
             do throws(QueueError) {
                 try move(id, row, segment)
             } catch {
-                if case .corrupt = error.kind { continue }
+                switch error.kind {
+                case .corrupt: continue
+                case .missing: lose(segment)
+                default: break
+                }
                 moveRetry.failed(clock)
                 return report(.failed(error))
             }
