@@ -97,4 +97,37 @@ private final class OnTheirWay {
         #expect(runner.collect(rounds: 100) { queue.moving.isEmpty })
         #expect(Set(try runner.deliverAll().map(\.id)) == Set(fixture.ids))
     }
+
+    /// Each journal is read as a whole: not for each message that moves.
+    @Test func journalsAreNotReadForEachMove() throws {
+        let spool = try TemporarySpool()
+        for _ in 0..<3 {
+            let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+            for _ in 0..<60 { _ = try intake.store(envelope(), text(20)) }
+            intake.close()
+        }
+        let keys = try SealFixture()
+        let reads = Monitor(0)
+        let calls = FaultySyscalls(
+            .when { operation in
+                if case .open(_, let path, let flags, _) = operation, path.hasSuffix(".journal"),
+                    flags & O_ACCMODE == O_RDONLY
+                {
+                    reads.access { $0 += 1 }
+                }
+                return nil
+            })
+        let protection = Protection(sealer: try keys.sealer(.runner))
+        let runner = try TestRunner(spool, calls, protection: protection, keys: keys.ring)
+        for id in runner.queue.takeDue(limit: 1000) { try runner.attempt(id, .deferred) }
+        runner.settle()
+        reads.access { $0 = 0 }
+        runner.clock.advance(.seconds(11))
+        #expect(
+            runner.collect {
+                runner.queue.rows.values.allSatisfy { $0.generation == 1 } && !runner.queue.isCollecting
+            })
+        #expect(runner.queue.count == 180)
+        #expect(reads.access { $0 } <= 12)
+    }
 }

@@ -21,6 +21,29 @@ enum MoveState {
     case settling(TrackedSegment, Backoff)
     /// It could not be; asked for again when it is time.
     case unsettled(TrackedSegment, Backoff)
+
+    /// Whether something will come of it without another try.
+    var isMoving: Bool {
+        switch self {
+        case .copying, .overtaken, .settling: true
+        case .unsettled: false
+        }
+    }
+}
+
+/// What the journal of a segment says of each message, but for generations.
+struct MoveJournal {
+    let segment: SegmentName
+    private(set) var entries: [Int64: [JournalEntry]] = [:]
+
+    init(segment: SegmentName) { self.segment = segment }
+
+    mutating func add(_ new: [JournalEntry]) {
+        for entry in new {
+            if case .generation = entry { continue }
+            if let message = entry.message { entries[message, default: []].append(entry) }
+        }
+    }
 }
 
 extension Queue {
@@ -38,6 +61,7 @@ extension Queue {
         settleAgain()
         guard moveRetry.isDue(clock) else { return }
         if moveCandidates.isEmpty { findCandidates() }
+        defer { if moveCandidates.isEmpty { moveJournal = nil } }
         while moving.count < Self.movesUnderWay, let id = moveCandidates.popLast() {
             guard let row = rows[id], let segment = segments[row.segment], mayMove(id, row, segment) else { continue }
             do throws(QueueError) {
@@ -57,13 +81,17 @@ extension Queue {
     private func findCandidates() {
         guard clock.monotonic() >= nextMoveLook else { return }
         nextMoveLook = clock.monotonic() + Self.lookPause
-        let wanting = Set(segments.values.filter { isSealedOtherwise($0) || isSparse($0) }.map(\.name))
+        let wanting = segments.filter { isSealedOtherwise($0.value) || isSparse($0.value) }
         guard !wanting.isEmpty else { return }
-        moveCandidates = rows.filter { wanting.contains($0.value.segment) }.map(\.key)
+        let found = rows.filter { id, row in wanting[row.segment].map { mayMove(id, row, $0) } ?? false }
+        // Segment by segment, for the sake of their journals; they are taken from the end.
+        moveCandidates = found.sorted { ($0.value.segment, $0.value.offset) > ($1.value.segment, $1.value.offset) }
+            .map(\.key)
     }
 
     private func mayMove(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment) -> Bool {
-        guard segment.isClosed, !segment.journalFailed, !row.inFlight, moving[id] == nil, !awaitingDrop.contains(id)
+        guard segment.isClosed, !segment.journalFailed, !row.inFlight, moving[id] == nil, !awaitingDrop.contains(id),
+            row.generation < .max - 2
         else { return false }
         let isResting = row.isHeld || row.due - clock.monotonic() > Self.restingMilliseconds
         return isSealedOtherwise(segment) || isResting && isSparse(segment)
@@ -104,17 +132,15 @@ extension Queue {
         }
     }
 
-    /// What a segment's journal says of one message. The journal last read is kept: moves come segment by segment.
+    /// What a segment's journal says of one message. The journal last read is kept and followed: moves come segment by
+    /// segment.
     private func entries(of offset: Int64, _ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let journal = segment.journal else { return [] }
-        if moveJournal?.name != segment.name || moveJournal?.frames != journal.frames {
+        if moveJournal?.segment != segment.name {
             let contents = try JournalWriter.read(journal.name, in: queueDirectory, keys: options.keys) ?? nil
-            var entries: [Int64: [JournalEntry]] = [:]
-            for entry in contents?.frameEntries.lazy.flatMap(\.entries) ?? [] {
-                if case .generation = entry { continue }
-                if let message = entry.message { entries[message, default: []].append(entry) }
-            }
-            moveJournal = (segment.name, journal.frames, entries)
+            var read = MoveJournal(segment: segment.name)
+            for frame in contents?.frameEntries ?? [] { read.add(frame.entries) }
+            moveJournal = read
         }
         return moveJournal?.entries[offset] ?? []
     }
@@ -136,10 +162,20 @@ extension Queue {
         return [.generation(message: row.offset, row.generation)]
     }
 
+    /// Memory follows an order that is written.
+    func ordered(_ id: QueueID, _ row: MessageRow) {
+        if let before = rows.updateValue(row, forKey: id), before.generation != row.generation {
+            moving[id] = .overtaken
+        }
+    }
+
     /// A copy of a higher generation is known now: the old place is left.
     func arrive(_ id: QueueID, from old: MessageRow) {
         // What memory knows of a move of this life is newer than what the copy says; at a start the copy knows better.
-        if moving[id] != nil { rows[id]?.due = old.due }
+        if moving[id] != nil {
+            rows[id]?.due = old.due
+            moveRetry = Backoff()
+        }
         if old.removalAsked { rows[id]?.removalAsked = true }
         guard let segment = segments[old.segment] else { return }
         leave(id, old.offset, segment)
@@ -166,13 +202,6 @@ extension Queue {
     }
 
     func settled(_ id: QueueID, _ error: QueueError?) {
-    /// Memory follows an order that is written.
-    func ordered(_ id: QueueID, _ row: MessageRow) {
-        if let before = rows.updateValue(row, forKey: id), before.generation != row.generation {
-            moving[id] = .overtaken
-        }
-    }
-
         guard case .settling(let old, let retry) = moving[id] else { return }
         guard let error else { return settled(id) }
         unsettled(id, old, retry)

@@ -81,7 +81,7 @@ public final class Queue {
     var moveCandidates: [QueueID] = []
     var moveRetry = Backoff()
     var nextMoveLook = Int64.min
-    var moveJournal: (name: SegmentName, frames: UInt64, entries: [Int64: [JournalEntry]])?
+    var moveJournal: MoveJournal?
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
