@@ -49,6 +49,17 @@ private final class OnTheirWay {
     }
 }
 
+/// Fails nothing, and counts how often a journal is opened to be read.
+private func countingJournals(_ reads: Monitor<Int>) -> Fault {
+    .when { operation in
+        if case .open(_, let path, let flags, _) = operation, path.hasSuffix(".journal"), flags & O_ACCMODE == O_RDONLY
+        {
+            reads.access { $0 += 1 }
+        }
+        return nil
+    }
+}
+
 @Suite struct ReviewMovingTests {
     /// The copy that came too late must not bring back what ended meanwhile.
     @Test(arguments: ["flush", "hold and release", "hold and remove"])
@@ -108,18 +119,13 @@ private final class OnTheirWay {
         }
         let keys = try SealFixture()
         let reads = Monitor(0)
-        let calls = FaultySyscalls(
-            .when { operation in
-                if case .open(_, let path, let flags, _) = operation, path.hasSuffix(".journal"),
-                    flags & O_ACCMODE == O_RDONLY
-                {
-                    reads.access { $0 += 1 }
-                }
-                return nil
-            })
+        let calls = FaultySyscalls(countingJournals(reads))
         let protection = Protection(sealer: try keys.sealer(.runner))
         let runner = try TestRunner(spool, calls, protection: protection, keys: keys.ring)
-        for id in runner.queue.takeDue(limit: 1000) { try runner.attempt(id, .deferred) }
+        let ids = runner.queue.takeDue(limit: 1000)
+        // What is tried does not move.
+        runner.queue.collect()
+        for id in ids { try runner.attempt(id, .deferred) }
         runner.settle()
         reads.access { $0 = 0 }
         runner.clock.advance(.seconds(11))
@@ -129,5 +135,45 @@ private final class OnTheirWay {
             })
         #expect(runner.queue.count == 180)
         #expect(reads.access { $0 } <= 12)
+    }
+
+    /// What the copy would not know would be done again.
+    @Test(arguments: [true, false])
+    func aJournalThatCannotBeReadBackKeepsItsMessages(damaged: Bool) throws {
+        let spool = try TemporarySpool()
+        let intake = try Intake(spool.layout, place: .incoming, syscalls: FaultySyscalls())
+        for _ in 0..<40 { _ = try intake.store(envelope(to: ["a@b.example", "c@d.example"]), text(20)) }
+        intake.close()
+        let keys = try SealFixture()
+        let reads = Monitor(0)
+        let calls = FaultySyscalls(countingJournals(reads))
+        let protection = Protection(sealer: try keys.sealer(.runner))
+        let runner = try TestRunner(spool, calls, protection: protection, keys: keys.ring)
+        let ids = runner.queue.takeDue(limit: 100)
+        runner.queue.collect()
+        for id in ids {
+            _ = try runner.queue.open(id)
+            try runner.queue.record(id, [runner.outcome(0, .delivered), runner.outcome(1, .deferred)])
+            try runner.queue.finish(id)
+        }
+        runner.settle()
+        reads.access { $0 = 0 }
+        if damaged {
+            let name = try #require(try spool.names(.queue).first { $0.hasSuffix(".journal") })
+            let file = try spool.directory(.queue).open(name, flags: O_RDWR)
+            try file.flip(at: 6000)
+        }
+        runner.clock.advance(.seconds(11))
+        #expect(
+            runner.collect(rounds: 300) {
+                runner.queue.rows.values.allSatisfy { $0.generation == 1 } && !runner.queue.isCollecting
+            } == !damaged)
+        guard damaged else { return }
+        #expect(runner.queue.rows.values.allSatisfy { $0.generation == 0 } && runner.queue.count == 40)
+        #expect(reads.access { $0 } == 1 && runner.failures.count == 1, "told once")
+        runner.clock.advance(.seconds(1000))
+        for id in runner.queue.takeDue(limit: 100) {
+            #expect(try runner.queue.open(id).outstanding.map(\.number) == [1])
+        }
     }
 }

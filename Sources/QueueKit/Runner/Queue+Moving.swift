@@ -90,7 +90,8 @@ extension Queue {
     }
 
     private func mayMove(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment) -> Bool {
-        guard segment.isClosed, !segment.journalFailed, !row.inFlight, moving[id] == nil, !awaitingDrop.contains(id),
+        guard segment.isClosed, !segment.isPinned, !segment.journalFailed, !row.inFlight, moving[id] == nil,
+            !awaitingDrop.contains(id),
             row.generation < .max - 2
         else { return false }
         let isResting = row.isHeld || row.due - clock.monotonic() > Self.restingMilliseconds
@@ -138,8 +139,16 @@ extension Queue {
         guard let journal = segment.journal else { return [] }
         if moveJournal?.segment != segment.name {
             let contents = try JournalWriter.read(journal.name, in: queueDirectory, keys: options.keys) ?? nil
+            // A copy that knew less would do again what was done.
+            guard let contents, contents.frames == journal.frames else {
+                segment.isPinned = true
+                throw QueueError(
+                    .system, "move the messages of \(segment.name)",
+                    explanation:
+                        "its journal can't be read back. They stay where they are. Look for faults of the disk.")
+            }
             var read = MoveJournal(segment: segment.name)
-            for frame in contents?.frameEntries ?? [] { read.add(frame.entries) }
+            for frame in contents.frameEntries { read.add(frame.entries) }
             moveJournal = read
         }
         return moveJournal?.entries[offset] ?? []
