@@ -81,7 +81,7 @@ public final class Queue {
     var moveCandidates: [QueueID] = []
     var moveRetry = Backoff()
     var nextMoveLook = Int64.min
-    var moveJournal: (name: SegmentName, frames: UInt64, entries: [Int64: [JournalEntry]])?
+    var moveJournal: MoveJournal?
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
@@ -179,7 +179,8 @@ public final class Queue {
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
     /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
     public var isCollecting: Bool {
-        drops.values.contains(where: \.isMoving) || !moving.isEmpty || !inbox.access { $0.isEmpty }
+        drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
+            || !inbox.access { $0.isEmpty }
     }
     public var ids: [QueueID] { Array(rows.keys) }
 

@@ -154,23 +154,25 @@ enum X25519 {
     /// The shared secret. RFC 9180 §7.1.4: one that is all zeros (a public key of small order) is refused.
     static func shared(_ secret: Secret, with peer: [UInt8]) throws(SealError) -> Secret {
         let key = try PrivateHandle(secret)
+        guard peer.count == length else { throw .notAuthentic("use an X25519 public key") }
         guard let peerHandle = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nil, peer, peer.count) else {
-            SealError.drainErrors()
-            throw .notAuthentic("use an X25519 public key")
+            throw .library("agree on a key")
         }
         defer { EVP_PKEY_free(peerHandle) }
         guard let context = EVP_PKEY_CTX_new(key.handle, nil) else { throw .library("agree on a key") }
         defer { EVP_PKEY_CTX_free(context) }
-        guard EVP_PKEY_derive_init(context) == 1 else { throw .library("agree on a key") }
+        guard EVP_PKEY_derive_init(context) == 1, EVP_PKEY_derive_set_peer(context, peerHandle) == 1 else {
+            throw .library("agree on a key")
+        }
         return try Secret(capacity: length) { (out) throws(SealError) in
             var count = length
-            guard EVP_PKEY_derive_set_peer(context, peerHandle) == 1,
-                EVP_PKEY_derive(context, out.bound, &count) == 1, count == length,
-                out.contains(where: { $0 != 0 })
-            else {
-                SealError.drainErrors()
-                throw .notAuthentic("use an X25519 public key")
+            let done = EVP_PKEY_derive(context, out.bound, &count) == 1 && count == length
+            // Only this one reason is the peer's; any other failure says nothing of his key.
+            guard done || ERR_GET_REASON(ERR_peek_last_error()) == PROV_R_FAILED_DURING_DERIVATION else {
+                throw .library("agree on a key")
             }
+            SealError.drainErrors()
+            guard done, out.contains(where: { $0 != 0 }) else { throw .notAuthentic("use an X25519 public key") }
             return length
         }
     }
