@@ -180,15 +180,26 @@ public struct Rule: Hashable, Sendable {
         case fromAny
         /// Submitted here: mail-enqueue, the loopback addresses, a Unix socket.
         case fromLocal
+        /// Submitted by mail-enqueue or over a Unix socket; no address of any network.
+        case fromSocket
         case fromSource(TableReference)
+        /// `from rdns`: the client's address has a name in DNS, one of these; nil takes any name.
+        case fromName(TableReference?)
         case fromMailFrom(TableReference)
         case fromAuthenticated
+        /// Authenticated as one of these.
+        case fromUser(TableReference)
         case forAny
         /// `localhost` and the machine's own name.
         case forLocal
         case forDomain(TableReference)
         case forRecipient(TableReference)
-        case tag(String)
+        /// `tag` of the listener.
+        case tag(TableReference)
+        /// What the client called itself.
+        case helo(TableReference)
+        /// The session is protected by TLS.
+        case tls
     }
     public var conditions: [Condition]
     public var outcome: Outcome
@@ -202,8 +213,54 @@ public struct Rule: Hashable, Sendable {
     }
 }
 
-/// `<name>`, or a value written in place, which is a list of one.
+/// `<name>`, or a value written in place, which is a list of one; with `regex` before it, expressions of regex(7).
 public enum TableReference: Hashable, Sendable {
     case named(String)
     case values([String])
+    case namedExpressions(String)
+    case expressions([String])
+}
+
+extension Rule.Test {
+    /// The values that the test compares with, and how they read.
+    private var values: (reference: TableReference, service: TableService)? {
+        switch self {
+        case .fromSource(let reference): (reference, .netaddr)
+        case .fromName(let reference): reference.map { ($0, .domain) }
+        case .fromMailFrom(let reference), .forRecipient(let reference): (reference, .mailaddr)
+        case .fromUser(let reference), .tag(let reference): (reference, .string)
+        case .forDomain(let reference), .helo(let reference): (reference, .domain)
+        case .fromAny, .fromLocal, .fromSocket, .fromAuthenticated, .forAny, .forLocal, .tls: nil
+        }
+    }
+
+    var reference: TableReference? { values?.reference }
+
+    /// The table that the test looks into, and for what.
+    public var tableUse: (table: String, service: TableService)? {
+        switch values?.reference {
+        case .named(let table): values.map { (table, $0.service) }
+        case .namedExpressions(let table): (table, .regex)
+        case .values, .expressions, nil: nil
+        }
+    }
+
+    /// Whether it is about where mail comes from, as `from` says; a rule without one is `from local`.
+    var isOrigin: Bool {
+        switch self {
+        case .fromAny, .fromLocal, .fromSocket, .fromSource, .fromName, .fromMailFrom, .fromAuthenticated, .fromUser:
+            true
+        case .forAny, .forLocal, .forDomain, .forRecipient, .tag, .helo, .tls: false
+        }
+    }
+
+    /// Whether it is about where mail goes, as `for` says.
+    var isDestination: Bool {
+        switch self {
+        case .forAny, .forLocal, .forDomain, .forRecipient: true
+        case .fromAny, .fromLocal, .fromSocket, .fromSource, .fromName, .fromMailFrom, .fromAuthenticated, .fromUser,
+            .tag, .helo, .tls:
+            false
+        }
+    }
 }

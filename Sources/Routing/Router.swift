@@ -36,6 +36,14 @@ public struct Router: Sendable {
         matcher.firstMatch(facts)
     }
 
+    /// Why the rules come to what `match` says: each rule up to the one that decides.
+    public func explain(_ facts: MatchFacts) -> [RuleVerdict] { matcher.explain(facts) }
+
+    /// The same for an address that an alias gave.
+    public func explain(_ facts: MatchFacts, forwardedTo mailbox: Mailbox) -> [RuleVerdict] {
+        matcher.explain(facts.forwarded(to: mailbox))
+    }
+
     /// The tree of the facts' recipient, its rule included. Addresses that aliases give are matched again, as from here.
     public func expand(_ facts: MatchFacts) -> Expansion {
         run(Expander(facts.recipient, delimiter: configuration.subaddressDelimiter), facts)
@@ -55,9 +63,9 @@ public struct Router: Sendable {
     private func answer(_ question: Expander.Question, _ facts: MatchFacts) -> Expander.Answer {
         switch question {
         case .route(let mailbox, let isNested):
+            if isNested { return route(facts.forwarded(to: mailbox)) }
             var facts = facts
             facts.recipient = mailbox
-            if isNested { facts.client = .local }
             return route(facts)
         case .targets, .user, .include: return tables.answer(question, readInclude)
         }

@@ -91,6 +91,35 @@ import Testing
         #expect(conditions[1].conditions.prefix(2).map(\.test) == [.fromLocal, .forLocal])
     }
 
+    @Test func everyConditionArrives() throws {
+        let rules = try Fixture.parse("conditions-in-full.conf", in: "good").rules
+        let texts = rules.map(\.description)
+        #expect(texts.contains("match auth regex { \"^fred$\", \"^wilma$\" } for any action \"a\""))
+        #expect(texts.contains("match !from rdns for any reject"))
+        #expect(texts.contains("match !auth \"fred\" tls from any for any action \"a\""))
+        #expect(texts.contains("match for local helo regex { \"^\\[\", \"\\.local$\" } from any reject"))
+        #expect(rules.count == 29)
+    }
+
+    @Test func optionsStandInAnyOrder() throws {
+        let configuration = try Fixture.parse("options-in-any-order.conf", in: "good")
+        #expect(configuration.listeners.map(\.place) == [.internet(address: "::1", port: 2525)])
+        #expect(configuration.listeners.first?.mayBeAbsent == false)
+        #expect(configuration.actions["a"]?.user == "vmail" && configuration.actions["a"]?.ttl == .seconds(86400))
+        #expect(configuration.actions["b"]?.ttl == .seconds(7200))
+    }
+
+    @Test func listsNeedNoCommas() throws {
+        let configuration = try Fixture.parse("lists-without-commas.conf", in: "good")
+        #expect(configuration.tables["domains"] == .list(["example.org", "example.net", "*.example.com"]))
+        #expect(
+            configuration.tables["aliases"]
+                == .mapping([
+                    .init(key: "root", value: "fred"), .init(key: "staff", value: "fred, wilma"),
+                    .init(key: "a b", value: "wilma"),
+                ]))
+    }
+
     @Test func localhostIsBothLoopbacks() throws {
         let listeners = try parse("listen on localhost port 2525").listeners
         #expect(listeners.map(\.mayBeAbsent) == [false, true])

@@ -37,15 +37,20 @@ extension Parser {
         cursor.advance()
         if cursor.take("format") {
             try once("log format", at: start)
-            if cursor.keyword == "json" { throw cursor.unsupported("log format json is", "write \"log format text\"") }
-            guard cursor.take("text") else { throw cursor.unexpected(["text", "json"]) }
+            if cursor.keyword == "json" {
+                refuse(cursor.unsupported("log format json is", "write \"log format text\""))
+            }
+            guard cursor.take("text") || cursor.take("json") else { throw cursor.unexpected(["text", "json"]) }
         } else if cursor.take("to") {
             try once("log to", at: start)
             if cursor.keyword == "syslog" {
-                throw cursor.unsupported(
-                    "log to syslog is", "write \"log to stderr\" and let the supervisor forward it")
+                refuse(
+                    cursor.unsupported(
+                        "log to syslog is", "write \"log to stderr\" and let the supervisor forward it"))
             }
-            guard cursor.take("stderr") else { throw cursor.unexpected(["stderr", "syslog"]) }
+            guard cursor.take("stderr") || cursor.take("syslog") else {
+                throw cursor.unexpected(["stderr", "syslog"])
+            }
         } else {
             throw cursor.unexpected(["format", "to"])
         }

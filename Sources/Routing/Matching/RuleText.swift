@@ -21,6 +21,10 @@ extension Rule.Test {
         switch self {
         case .fromAny: "from any"
         case .fromLocal: "from local"
+        case .fromSocket: "from socket"
+        case .fromName(nil): "from rdns"
+        case .fromName(let table?): "from rdns \(table.text)"
+        case .fromUser(let users): "auth \(users.text)"
         case .fromSource(let table): "from src \(table.text)"
         case .fromMailFrom(let table): "from mail-from \(table.text)"
         case .fromAuthenticated: "from auth"
@@ -28,7 +32,9 @@ extension Rule.Test {
         case .forLocal: "for local"
         case .forDomain(let table): "for domain \(table.text)"
         case .forRecipient(let table): "for rcpt-to \(table.text)"
-        case .tag(let tag): "tag \"\(tag)\""
+        case .tag(let tags): "tag \(tags.text)"
+        case .helo(let names): "helo \(names.text)"
+        case .tls: "tls"
         }
     }
 }
@@ -37,8 +43,15 @@ extension TableReference {
     fileprivate var text: String {
         switch self {
         case .named(let name): "<\(name)>"
-        case .values(let values): "{ \(values.map { "\"\($0)\"" }.joined(separator: ", ")) }"
+        case .values(let values): Self.list(values)
+        case .namedExpressions(let name): "regex <\(name)>"
+        case .expressions(let values): "regex \(Self.list(values))"
         }
+    }
+
+    private static func list(_ values: [String]) -> String {
+        let quoted = values.map { "\"\($0)\"" }
+        return quoted.count == 1 ? quoted[0] : "{ \(quoted.joined(separator: ", ")) }"
     }
 }
 

@@ -124,6 +124,7 @@ struct RememberedTable: Table {
 
     func find(_ key: String, for service: TableService) -> LookupResult<TableEntry> { first(.key(key, service)) }
     func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { find(key, for: .string) }
+    func find(member key: String) -> LookupResult<TableEntry> { first(.member(key)) }
     func find(network address: IPAddress) -> LookupResult<TableEntry> { first(.network(address)) }
     func find(matching text: String) -> LookupResult<TableEntry> { first(.matching(text)) }
     func all() -> LookupResult<[TableEntry]> { memo.answer(table, .all) }

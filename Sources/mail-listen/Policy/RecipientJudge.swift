@@ -33,8 +33,8 @@ struct RecipientJudge: Sendable {
         self.router = router
         let hostnames = router.configuration.listeners.compactMap(\.hostname)
         ownDomains = Set((router.localNames + hostnames + ["localhost"]).map { $0.lowercased() })
-        matchesInMemory = router.configuration.tablesOfRules.allSatisfy { name in
-            router.configuration.tables[name]?.isInMemory ?? true
+        matchesInMemory = router.configuration.rules.flatMap(\.conditions).allSatisfy { condition in
+            condition.test.tableUse.flatMap { router.configuration.tables[$0.table]?.isInMemory } ?? true
         }
     }
 
@@ -104,21 +104,5 @@ struct RecipientJudge: Sendable {
 
     private func isOwnPostmaster(_ mailbox: Mailbox) -> Bool {
         Self.isPostmaster(mailbox) && ownDomains.contains(mailbox.domain.lowercased())
-    }
-}
-
-extension Configuration {
-    /// The tables that rules look into.
-    fileprivate var tablesOfRules: [String] {
-        rules.flatMap(\.conditions).compactMap { condition in
-            switch condition.test {
-            case .fromSource(.named(let name)), .fromMailFrom(.named(let name)), .forDomain(.named(let name)),
-                .forRecipient(.named(let name)):
-                name
-            case .fromSource, .fromMailFrom, .forDomain, .forRecipient, .fromAny, .fromLocal, .fromAuthenticated,
-                .forAny, .forLocal, .tag:
-                nil
-            }
-        }
     }
 }
