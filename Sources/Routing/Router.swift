@@ -10,16 +10,20 @@ public struct Router: Sendable {
     public let localNames: [String]
     private let matcher: RuleMatcher<TableSet>
     private let readInclude: @Sendable (String) throws(UnreadableFile) -> String
+    private let timeLimit: Duration
 
-    /// - Parameter readInclude: gives the text of an `:include:` file.
+    /// - Parameters:
+    ///   - timeLimit: for one address.
+    ///   - readInclude: gives the text of an `:include:` file.
     public init(
         configuration: Configuration, tables: TableSet, localNames: [String],
+        timeLimit: Duration = Expander.timeLimit,
         readInclude: @escaping @Sendable (String) throws(UnreadableFile) -> String = IncludeFile.read
     ) {
         (self.configuration, self.tables) = (configuration, tables)
         self.localNames = localNames + configuration.listeners.compactMap(\.hostname)
         matcher = RuleMatcher(rules: configuration.rules, localNames: self.localNames, lookups: tables)
-        self.readInclude = readInclude
+        (self.readInclude, self.timeLimit) = (readInclude, timeLimit)
     }
 
     /// The same rules over other tables of the same names.
@@ -27,6 +31,7 @@ public struct Router: Sendable {
 
     private init(_ router: Router, tables: TableSet) {
         (configuration, localNames, readInclude) = (router.configuration, router.localNames, router.readInclude)
+        timeLimit = router.timeLimit
         self.tables = tables
         matcher = RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables)
     }
@@ -56,7 +61,14 @@ public struct Router: Sendable {
 
     private func run(_ start: Expander, _ facts: MatchFacts) -> Expansion {
         var expander = start
-        while let question = expander.next() { expander.answer(answer(question, facts)) }
+        let end = ContinuousClock.now.advanced(by: timeLimit)
+        while let question = expander.next() {
+            guard ContinuousClock.now < end else {
+                expander.giveUp("the address could not be expanded within \(timeLimit.logDescription)")
+                break
+            }
+            expander.answer(answer(question, facts))
+        }
         return expander.expansion
     }
 

@@ -20,6 +20,12 @@ import Testing
     @Test(arguments: Fixture.names("good", suffix: ".conf"))
     func goodConfigurationIsTaken(name: String) throws { _ = try Fixture.parse(name, in: "good") }
 
+    /// What we show people works.
+    @Test(arguments: Fixture.names(Fixture.examples, suffix: ".conf"))
+    func exampleIsTaken(name: String) throws { _ = try Fixture.parse(name, in: Fixture.examples) }
+
+    @Test func thereAreTwelveExamples() { #expect(Fixture.names(Fixture.examples, suffix: ".conf").count == 13) }
+
     @Test func everyOptionArrives() throws {
         let configuration = try Fixture.parse("every-option.conf", in: "good")
         #expect(configuration.queueDirectory == "/srv/pouch")

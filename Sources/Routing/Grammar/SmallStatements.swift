@@ -86,6 +86,9 @@ extension Parser {
         configuration.superviseUsers = .accounts(listener: listener, relay: try cursor.word("the relay's account"))
     }
 
-    /// Without the brackets that may stand around an IPv6 address.
-    func bareAddress(_ text: String) -> String { text.first == "[" ? String(text.dropFirst().dropLast()) : text }
+    /// Without the brackets that may stand around an IPv6 address, and the `ipv6:` before it.
+    func bareAddress(_ text: String) -> String {
+        let inner = text.first == "[" ? text.dropFirst().dropLast() : text[...]
+        return String(inner.prefix(5).lowercased() == "ipv6:" ? inner.dropFirst(5) : inner)
+    }
 }
