@@ -221,6 +221,13 @@ public enum TableReference: Hashable, Sendable {
     case expressions([String])
 }
 
+extension Configuration {
+    /// Whether a rule asks what DNS calls a client.
+    public var asksForNames: Bool {
+        rules.flatMap(\.conditions).contains { if case .fromName = $0.test { true } else { false } }
+    }
+}
+
 extension Rule.Test {
     /// The values that the test compares with, and how they read.
     private var values: (reference: TableReference, service: TableService)? {
