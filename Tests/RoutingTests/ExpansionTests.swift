@@ -131,15 +131,30 @@ import Testing
         #expect(
             text == [
                 "staff@localhost: action \"local\" (test.conf:20), \"staff\" in table aliases (test.conf:2)",
-                "  fred: user fred, maildir ~/Maildir", "  wilma: \"wilma\" in table aliases (test.conf:7)",
+                "|- fred: user fred, maildir ~/Maildir", "|- wilma: \"wilma\" in table aliases (test.conf:7)",
                 // A sub-address has its user's alias; that names itself, and so delivers.
-                "    wilma+x: \"wilma\" in table aliases (test.conf:7)",
-                "      wilma+x: user wilma, sub-address x, maildir ~/Maildir",
-                "  Fred: stands above already, gets one copy",
-                "  bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
+                "|  `- wilma+x: \"wilma\" in table aliases (test.conf:7)",
+                "|     `- wilma+x: user wilma, sub-address x, maildir ~/Maildir",
+                "|- Fred: stands above already, gets one copy",
+                "`- bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
             ])
         let refused = ExpansionText(try expansion("later@localhost"), try parse(Self.text)).lines
-        #expect(refused.last == "  error:451 not now: later: 451 4.3.0 not now")
+        #expect(refused.last == "`- error:451 not now: later: 451 4.3.0 not now")
+    }
+
+    @Test func eachRuleIsToldOf() throws {
+        let configuration = try parse("action a relay\nmatch from any tag x for any reject\nmatch for any action a")
+        let router = Router(configuration: configuration, tables: TableSet(tables: []), localNames: [])
+        let facts = MatchFacts(client: .local, reversePath: .null, recipient: try #require(Mailbox("x@y.example")))
+        let expansion = router.expand(facts)
+        #expect(expansion.asksRules(0))
+        let text = ExpansionText(expansion, configuration) { $0 == 0 ? router.explain(facts) : [] }
+        #expect(
+            text.lines == [
+                "x@y.example: action \"a\" (test.conf:3), relay by MX of y.example",
+                "   no  test.conf:2: match from any tag \"x\" for any reject: not tag \"x\"",
+                "   yes test.conf:3: match from local for any action \"a\"",
+            ])
     }
 
     @Test func aDuplicateIsShownOnce() throws {

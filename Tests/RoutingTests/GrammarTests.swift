@@ -115,6 +115,12 @@ import Testing
         #expect(configuration.actions["b"]?.ttl == .seconds(7200))
     }
 
+    @Test func quotesGoOnBehindABackslash() throws {
+        let configuration = try Fixture.parse("quotes-over-lines.conf", in: "good")
+        #expect(configuration.queueDirectory == "/srv/pouch")
+        #expect(configuration.tables["aliases"] == .mapping([.init(key: "root", value: "fred, wilma")]))
+    }
+
     @Test func listsNeedNoCommas() throws {
         let configuration = try Fixture.parse("lists-without-commas.conf", in: "good")
         #expect(configuration.tables["domains"] == .list(["example.org", "example.net", "*.example.com"]))

@@ -107,6 +107,9 @@ int pouch_make_undumpable(void);
 /* 1 or 0; -1 with errno. */
 int pouch_is_dumpable(void);
 
+/* Whose rights the calling thread has on files, and nothing else; root alone may take another's. */
+void pouch_set_file_identity(uid_t uid, gid_t gid);
+
 /* The environment of this process; read it before threads start. */
 char *const *pouch_environment(void);
 

@@ -14,6 +14,7 @@ extension Parser {
             )
         }
         try checkEncryption()
+        try checkListeners()
         if !hasSaid("agent socket") {
             let ownPlace = !facts.isRoot || (hasSaid("queue directory") && configuration.superviseUsers == .none)
             let spool = configuration.queueDirectory

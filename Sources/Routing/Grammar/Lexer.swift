@@ -115,12 +115,17 @@ struct Lexer {
         return String(decoding: word, as: UTF8.self)
     }
 
-    /// As in smtpd.conf(5): a backslash takes a quote or a blank as it is and stays before anything else.
+    /// As in smtpd.conf(5): a backslash takes a quote or a blank as it is, goes with the end of its line, and stays before
+    /// anything else.
     private mutating func readQuoted(_ quote: UInt8) throws(ConfigurationError) -> String {
         let start = here
         var text: [UInt8] = []
         advance()
         while let byte = peek, byte != UInt8(ascii: "\n") {
+            if let length = continuationLength {
+                for _ in 0..<length { advance() }
+                continue
+            }
             if byte == quote {
                 advance()
                 return String(decoding: text, as: UTF8.self)

@@ -27,6 +27,17 @@ extension Parser {
         try add(addresses, options, at: start)
     }
 
+    /// When all lines are read.
+    func checkListeners() throws(ConfigurationError) {
+        var seen: Set<Listener.Place> = []
+        for (listener, start) in zip(configuration.listeners, listenerPositions) {
+            guard !seen.insert(listener.place).inserted, case .internet(let address, let port) = listener.place else {
+                continue
+            }
+            throw error(at: start, "another line listens on \(address) port \(port) already. Remove one.")
+        }
+    }
+
     private mutating func add(
         _ addresses: [String], _ options: ListenOptions, at start: Position
     ) throws(ConfigurationError) {
@@ -40,9 +51,7 @@ extension Parser {
         }
         for (index, address) in addresses.enumerated() {
             let place = Listener.Place.internet(address: address, port: options.port)
-            guard !configuration.listeners.contains(where: { $0.place == place }) else {
-                throw error(at: start, "another line listens on \(address) port \(options.port) already. Remove one.")
-            }
+            listenerPositions.append(start)
             configuration.listeners.append(
                 Listener(place: place, hostname: options.hostname, tag: options.tag, mayBeAbsent: index > 0))
         }

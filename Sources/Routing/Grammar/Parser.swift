@@ -56,6 +56,8 @@ struct Parser {
     private var said: [String: Position] = [:]
     var tablePositions: [String: TablePlaces] = [:]
     var actionPositions: [String: Position] = [:]
+    /// Of each listener.
+    var listenerPositions: [Position] = []
     var tableUses: [TableUse] = []
     var actionUses: [(name: String, position: Position)] = []
     var listTables: [PendingList] = []

@@ -3,7 +3,7 @@
 extension Rule: CustomStringConvertible {
     /// The rule as the grammar has it, what it leaves out written out: `match from local for any action "out"`.
     public var description: String {
-        let words = conditions.map { ($0.negated ? "!" : "") + $0.test.text }.joined(separator: " ")
+        let words = conditions.map(\.text).joined(separator: " ")
         let end =
             switch outcome {
             case .action(let name): "action \"\(name)\""
@@ -14,6 +14,11 @@ extension Rule: CustomStringConvertible {
 
     /// `pouch.conf:12`, or `built in`.
     public var place: String { file.map { "\($0):\(line)" } ?? "built in" }
+}
+
+extension Rule.Condition {
+    /// As the grammar has it, `!` included.
+    public var text: String { (negated ? "!" : "") + test.text }
 }
 
 extension Rule.Test {
