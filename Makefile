@@ -57,9 +57,14 @@ interop: debug test-packages
 
 soak: build test-packages
 	POUCH_BIN=$(CURDIR)/.build/release POUCH_SOAK=1 Scenarios/run-all light
+	$(SWIFT) build --build-tests
+	POUCH_FUZZ=100000 $(SWIFT) test --skip-build --filter SealFuzzTests
 
 bench: build test-packages
 	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/accept/run
+	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/accept/run --sessions 100 --messages 20000 --reuse yes \
+		--queue sealed-compressed --beside plain
+	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/seal/run
 
 # The service files name the programs where they are put. Nothing is enabled, and no account is made.
 install: build

@@ -32,13 +32,14 @@ public struct PassphraseReader {
         (self.standardInput, self.credentials, self.warn) = (standardInput, credentials, warn)
     }
 
+    /// - Parameter isPrevious: an earlier one, which is what it is, however short.
     /// - Throws: 78 when there is no passphrase to be had, or an empty one.
-    public func read(_ source: KeySource) throws(CommandFailure) -> Secret {
+    public func read(_ source: KeySource, isPrevious: Bool = false) throws(CommandFailure) -> Secret {
         let passphrase = try bytes(of: source).withoutLineEnd
         guard !passphrase.isEmpty else {
             throw Self.failure(source, "it is empty. Choose a passphrase of \(Self.goodLength) characters or more.")
         }
-        if passphrase.characterCount < Self.goodLength {
+        if !isPrevious, passphrase.characterCount < Self.goodLength {
             warn(
                 "the queue's passphrase from \(source.place) has fewer than \(Self.goodLength) characters, which is easy to "
                     + "guess for who has a copy of spool.key. Choose a longer one, and name this one in queue encryption "

@@ -18,7 +18,9 @@ public struct Passphrases: Sendable {
     /// - Throws: 78 for the first that gives none.
     public init(_ encryption: QueueEncryption, _ reader: PassphraseReader) throws(CommandFailure) {
         current = try encryption.key.map { (source) throws(CommandFailure) in try reader.read(source) }
-        previous = try encryption.previous.map { (source) throws(CommandFailure) in try reader.read(source) }
+        previous = try encryption.previous.map { (source) throws(CommandFailure) in
+            try reader.read(source, isPrevious: true)
+        }
     }
 
     /// In the order in which they are tried.

@@ -66,7 +66,8 @@ public struct QueueKeys {
 
     /// Run by one user, the listener may open spool.key; all but its own key is gone when this returns.
     private func ownListenerKey() throws(CommandFailure) -> WriterKey {
-        guard mayReadSpoolKey else {
+        // Without the file the sentence is another one.
+        guard [0, ENOENT].contains(spoolKeyAccess) else {
             throw CommandFailure(
                 .configuration,
                 "cannot seal: mail-listen has no writer key, and may not read \(SpoolKeyStore(layout).path). Start it with "
@@ -122,7 +123,7 @@ public struct QueueKeys {
             if let part = try handed(nil, HandedKeys.privateCredential) {
                 return try sealing { () throws(SealError) in try KeyRing(part: part) }
             }
-            guard mayReadSpoolKey else { return nil }
+            guard spoolKeyAccess == 0 else { return nil }
             guard encryption.key?.isReadableAgain ?? true else { return nil }
             encryption.previous.removeAll { !$0.isReadableAgain }
             return try ring(try Passphrases(encryption, reader))
@@ -132,7 +133,8 @@ public struct QueueKeys {
         }
     }
 
-    private var mayReadSpoolKey: Bool { access(SpoolKeyStore(layout).path, R_OK) == 0 }
+    /// errno of looking whether spool.key may be read; 0 when it may.
+    private var spoolKeyAccess: Int32 { access(SpoolKeyStore(layout).path, R_OK) == 0 ? 0 : errno }
 
     // MARK: Sealing
 

@@ -39,6 +39,8 @@ struct Init: ParsableCommand {
         // Before any other file is opened.
         let handed = try keyOptions.take()
         let configuration = try common.loadConfiguration()
+        // Before anything is made.
+        let supply = try handed.completed(for: configuration)
         let layout = SpoolLayout(root: configuration.queueDirectory)
         let owners = try SpoolAccounts.owners(of: layout, configuration.superviseUsers)
         let found = try faults(layout, owners)
@@ -49,7 +51,7 @@ struct Init: ParsableCommand {
         let lacking = found.filter { $0.kind == .missing }
         if checkOnly { try foretell(layout, lacking) } else { try create(layout, owners, lacking) }
         let isHealthy = try look(over: layout, owners)
-        let keys = try InitKeys(configuration, handed, owners, checkOnly: checkOnly)
+        let keys = try InitKeys(configuration, supply, owners, checkOnly: checkOnly)
         for sentence in keys.done { try say(sentence) }
         for sentence in keys.warnings { Diagnostic.print(sentence) }
         try writeSubmitFile(configuration, keys)

@@ -20,10 +20,16 @@ struct InitKeyOptions: ParsableArguments {
         help: ArgumentHelp("Leave spool.key; this goes into submit.conf.", valueName: "key"))
     var publicKey: String?
 
-    enum Handed {
+    enum Supply {
         case nothing
         case passphrases(Passphrases)
         case publicKey(PublicKey)
+
+        /// Reads the passphrases that were not handed over.
+        func completed(for configuration: Configuration) throws(CommandFailure) -> Supply {
+            guard case .nothing = self, let encryption = configuration.queueEncryption else { return self }
+            return .passphrases(try Passphrases(encryption, .telling))
+        }
     }
 
     func validate() throws {
@@ -32,7 +38,7 @@ struct InitKeyOptions: ParsableArguments {
         }
     }
 
-    func take() throws(CommandFailure) -> Handed {
+    func take() throws(CommandFailure) -> Supply {
         if let passphraseDescriptor {
             return .passphrases(try HandedKeys.takePassphrases(passphraseDescriptor, option: "--passphrase-fd"))
         }
@@ -53,7 +59,7 @@ struct InitKeys {
     private(set) var isKeyMissing = false
 
     init(
-        _ configuration: Configuration, _ handed: InitKeyOptions.Handed, _ owners: SpoolOwners, checkOnly: Bool
+        _ configuration: Configuration, _ supply: InitKeyOptions.Supply, _ owners: SpoolOwners, checkOnly: Bool
     ) throws(CommandFailure) {
         let layout = SpoolLayout(root: configuration.queueDirectory)
         guard let encryption = configuration.queueEncryption else {
@@ -66,16 +72,14 @@ struct InitKeys {
             }
             return
         }
-        let passphrases: Passphrases
-        switch handed {
-        case .publicKey(let key):
-            publicKey = encryption.key == nil ? nil : key
-            return
-        case .passphrases(let handed): passphrases = handed
-        case .nothing: passphrases = try Passphrases(encryption, .telling)
+        switch supply {
+        case .nothing: return
+        case .publicKey(let key): publicKey = encryption.key == nil ? nil : key
+        case .passphrases(let passphrases):
+            let preparation = try KeyPreparation(
+                encryption, passphrases, layout, owners: owners, checkOnly: checkOnly)
+            (publicKey, done, warnings) = (preparation.publicKey, preparation.done, preparation.warnings)
+            isKeyMissing = encryption.key != nil && publicKey == nil
         }
-        let preparation = try KeyPreparation(encryption, passphrases, layout, owners: owners, checkOnly: checkOnly)
-        (publicKey, done, warnings) = (preparation.publicKey, preparation.done, preparation.warnings)
-        isKeyMissing = encryption.key != nil && publicKey == nil
     }
 }

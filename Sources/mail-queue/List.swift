@@ -28,24 +28,28 @@ struct List: ParsableCommand {
         var output = OutputLines()
         if json {
             for message in messages { try output.add(MessageJSON.summary(message).rendered) }
+            if !snapshot.hidden.isEmpty { try output.add(snapshot.hidden.json.rendered) }
         } else {
-            try table(messages, isWhole: messages.count == snapshot.messages.count, now, &output)
+            try table(messages, snapshot, now, &output)
         }
         try output.flush()
         try snapshot.endWithProblems()
     }
 
     private func table(
-        _ messages: [MessageSummary], isWhole: Bool, _ now: Timestamp, _ output: inout OutputLines
+        _ messages: [MessageSummary], _ snapshot: QueueSnapshot, _ now: Timestamp, _ output: inout OutputLines
     ) throws {
-        guard !messages.isEmpty || !isWhole else { return try output.add("Mail queue is empty") }
+        let hidden = snapshot.hidden
+        guard !snapshot.messages.isEmpty || !hidden.isEmpty else { return try output.add("Mail queue is empty") }
         if !messages.isEmpty { try output.add(ListTable.header) }
         for message in messages {
             for line in ListTable.lines(message, now: now) { try output.add(line) }
         }
+        if !hidden.isEmpty { for line in hidden.lines(now: now) { try output.add(line) } }
         // The words of Postfix: monitoring reads this line.
-        let octets = messages.reduce(Int64(0)) { $0.addingReportingOverflow($1.size).partialValue }
-        try output.add("-- \(octets / 1024) Kbytes in \(messages.count) Request\(messages.count == 1 ? "" : "s").")
+        let octets = messages.reduce(hidden.octets) { $0.addingReportingOverflow($1.size).partialValue }
+        let count = messages.count + hidden.messages
+        try output.add("-- \(octets / 1024) Kbytes in \(count) Request\(count == 1 ? "" : "s").")
     }
 }
 

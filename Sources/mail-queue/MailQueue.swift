@@ -16,7 +16,8 @@ struct MailQueue: ParsableCommand {
             """,
         version: Version.text,
         subcommands: [
-            Init.self, List.self, Show.self, Cat.self, Flush.self, Hold.self, Release.self, Remove.self, Keys.self,
+            Init.self, List.self, Show.self, Cat.self, Flush.self, Hold.self, Release.self, Remove.self, Check.self,
+            Keys.self, Rekey.self,
         ])
 
     @OptionGroup var common: CommonOptions
@@ -54,6 +55,8 @@ struct Spool {
         layout = SpoolLayout(root: configuration.queueDirectory)
         keys = SpoolKeys(configuration)
     }
+
+    var ledger: LedgerPlace { LedgerPlace(layout, path: configuration.queueEncryption?.ledger) }
 
     /// - Parameter prefix: only messages whose queue ID begins with it.
     func snapshot(prefix: String? = nil) throws(CommandFailure) -> QueueSnapshot {

@@ -14,6 +14,7 @@ struct FoundMessage {
         let found = snapshot.messages
         guard let first = found.first else {
             for problem in snapshot.problems { Diagnostic.print(problem.description) }
+            guard snapshot.hidden.isEmpty else { throw Self.unknown(prefix, snapshot.hidden.explanation) }
             throw Self.unknown(
                 prefix, "no message in the queue has this queue ID. `mail-queue list` shows those there are.")
         }

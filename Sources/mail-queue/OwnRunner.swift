@@ -17,10 +17,7 @@ enum OwnRunner {
 
     /// - Returns: nil when another process has the runner's lock.
     static func carryOut(_ order: QueueOrder, _ spool: Spool) throws -> ControlReply? {
-        // As root: the spool's owner may not be able to read the passphrase.
-        let keys = try mayRun(spool.layout) ? spool.keys.runner() : .none
-        try becomeOwner(of: spool.layout)
-        guard let queue = try open(spool, keys) else { return nil }
+        guard let queue = try start(spool) else { return nil }
         defer { queue.close() }
         collectDrops(queue)
         do throws(QueueError) {
@@ -33,12 +30,27 @@ enum OwnRunner {
         }
     }
 
-    private static func open(_ spool: Spool, _ keys: RunnerKeys) throws(CommandFailure) -> Queue? {
+    /// Becomes the runner, which recovers the queue.
+    ///
+    /// - Returns: nil when another process has the runner's lock.
+    static func start(
+        _ spool: Spool, tell: @escaping @Sendable (QueueReport) -> Void = tell
+    ) throws(CommandFailure) -> Queue? {
+        // As root: the spool's owner may not be able to read the passphrase.
+        let keys = try mayRun(spool.layout) ? spool.keys.runner() : .none
+        try becomeOwner(of: spool.layout)
+        return try open(spool, keys, tell)
+    }
+
+    private static func open(
+        _ spool: Spool, _ keys: RunnerKeys, _ tell: @escaping @Sendable (QueueReport) -> Void
+    ) throws(CommandFailure) -> Queue? {
         let configuration = spool.configuration
         var options = QueueOptions(
             schedule: RetrySchedule(pauses: configuration.retryPauses, ttl: configuration.queueTTL),
             sizeLimit: Int64(configuration.maxMessageSize))
         (options.keys, options.protection) = (keys.ring, keys.protection)
+        options.ledger = spool.ledger
         do throws(QueueError) {
             return try Queue(spool.layout, options, report: tell, wake: {})
         } catch {
@@ -56,6 +68,7 @@ enum OwnRunner {
         case .arrived: break
         case .quarantined(let name, let reason): Diagnostic.print("moved \(name) to quarantine. \(reason)")
         case .failed(let error): Diagnostic.print(error.description)
+        case .alarm(let sentence): Diagnostic.print(sentence)
         }
     }
 

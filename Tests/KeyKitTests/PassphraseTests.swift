@@ -99,6 +99,11 @@ import Testing
         _ = try reader.read(.literal(HiddenText(text)))
         #expect(warnings.count == (warned ? 1 : 0))
         #expect(!warnings.contains { $0.contains(text) })
+        warnings = []
+        var encryption = QueueEncryption(key: .literal(HiddenText("as long as it should be")))
+        encryption.previous = [.literal(HiddenText(text))]
+        _ = try Passphrases(encryption, reader)
+        #expect(warnings.isEmpty, "an earlier one is what it is")
     }
 
     @Test func theyAreHandedOnAsTheyAre() throws {

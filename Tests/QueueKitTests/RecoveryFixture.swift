@@ -109,10 +109,10 @@ func numbered(_ number: Int, size: Int) -> [UInt8] {
 /// Puts a message into `offline/`.
 func submit(
     _ spool: TemporarySpool, _ envelope: Envelope, _ content: [UInt8] = text(1000),
-    syscalls: any Syscalls = FaultySyscalls()
+    syscalls: any Syscalls = FaultySyscalls(), protection: Protection? = nil
 ) throws {
     let drop = try OfflineDrop(
-        spool.layout, envelope, protection: try TestProtection.of(.submitter), syscalls: syscalls)
+        spool.layout, envelope, protection: try protection ?? TestProtection.of(.submitter), syscalls: syscalls)
     try drop.append(content)
     try drop.commit()
 }

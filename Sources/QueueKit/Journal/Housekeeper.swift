@@ -7,7 +7,8 @@
 // from could come back.
 //
 // A journal whose sync failed is never synced again: until another one replaced it, no barrier succeeds and no segment
-// goes. A directory whose sync failed is synced again in the next round.
+// goes. In a sealed queue the ledger learns before the first file of a round goes that it will, and after each that it
+// went, before its journal does. A directory whose sync failed is synced again in the next round.
 
 import MailModel
 
@@ -27,14 +28,16 @@ final class Housekeeper: Sendable {
         var broken: [String: QueueError] = [:]
         /// Directories whose sync failed; the next round begins with them.
         var owed: [String: (directory: Directory, error: QueueError)] = [:]
+        var ledgerWaits = false
         var stopping = false
         var isEmpty: Bool {
-            journals.isEmpty && directories.isEmpty && retirements.isEmpty && barriers.isEmpty
+            journals.isEmpty && directories.isEmpty && retirements.isEmpty && barriers.isEmpty && !ledgerWaits
         }
     }
 
     private let state = Monitor(State())
     private let journalDirectory: Directory
+    private let ledger: Ledger?
     private let tell: @Sendable (Event) -> Void
 
     enum Event: Sendable {
@@ -45,8 +48,8 @@ final class Housekeeper: Sendable {
         case retired(SegmentName, QueueError?)
     }
 
-    init(journals: Directory, tell: @escaping @Sendable (Event) -> Void) {
-        (journalDirectory, self.tell) = (journals, tell)
+    init(journals: Directory, ledger: Ledger?, tell: @escaping @Sendable (Event) -> Void) {
+        (journalDirectory, self.ledger, self.tell) = (journals, ledger, tell)
     }
 
     func start() throws(QueueError) -> Thread {
@@ -68,6 +71,8 @@ final class Housekeeper: Sendable {
     }
 
     func mark(_ directory: Directory) { state.update { $0.directories[directory.path] = directory } }
+    /// The ledger remembers something that is not on disk yet.
+    func markLedger() { state.update { $0.ledgerWaits = true } }
     func retire(_ retirement: Retirement) { state.update { $0.retirements.append(retirement) } }
 
     /// Answers when all that was marked before is durable (or failed).
@@ -93,15 +98,29 @@ final class Housekeeper: Sendable {
         for directory in round.directories.values { sync(directory) }
         let failure = state.access { $0.broken.values.first ?? $0.owed.values.first?.error }
         for barrier in round.barriers { barrier(failure) }
+        let ledgerFailure = syncLedger(round)
         for retirement in round.retirements {
             do throws(QueueError) {
                 // With anything unsynced nothing is freed; the runner hands the segment over once more.
-                if let failure { throw failure }
+                if let failure = failure ?? ledgerFailure { throw failure }
                 try free(retirement)
                 tell(.retired(retirement.segment, nil))
             } catch {
                 tell(.retired(retirement.segment, error))
             }
+        }
+    }
+
+    /// No segment goes before the ledger knows that it will.
+    private func syncLedger(_ round: State) -> QueueError? {
+        guard let ledger else { return nil }
+        ledger.retiring(round.retirements.lazy.map(\.segment))
+        do throws(QueueError) {
+            try ledger.sync()
+            return nil
+        } catch {
+            tell(.failed(journal: nil, error))
+            return error
         }
     }
 
@@ -126,6 +145,7 @@ final class Housekeeper: Sendable {
 
     private func free(_ retirement: Retirement) throws(QueueError) {
         try retirement.store.retire(retirement.segment) { () throws(QueueError) in
+            try ledger?.retired(retirement.segment)
             if retirement.hasJournal { try journalDirectory.unlink(retirement.segment.journal) }
         }
     }

@@ -35,7 +35,7 @@ struct JournalReader: ~Copyable {
 
     private mutating func hasFrame(after contents: JournalFormat.Contents) throws(SealError) -> Bool {
         let first = UInt8(truncatingIfNeeded: JournalFormat.frameMagic)
-        var position = Int(contents.end) + 8
+        var position = Int(contents.end)
         while position < bytes.count {
             // Most of what lies behind the end is reserved room: zeros.
             if bytes[position] == first, let number: UInt64 = bytes.integer(at: position + 16),

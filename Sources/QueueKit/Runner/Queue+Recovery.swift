@@ -17,7 +17,8 @@ extension Queue {
         // Retired segments go before their journals: a journal alone is the rest of that.
         for name in names.compactMap(SegmentName.init(journal:)) where segments[name] == nil && retiring[name] == nil {
             attempt { () throws(QueueError) in
-                if try !hasSegment(name) { try queueDirectory.unlink(name.journal) }
+                // The journal of a segment that somebody took away says what was delivered, should it come back.
+                if try !hasSegment(name), ledger?.expects(name) != true { try queueDirectory.unlink(name.journal) }
             }
         }
         findLeftoverDrops()
@@ -82,6 +83,7 @@ extension Queue {
         guard reader.header.flags.contains(.single) || size <= Spares.segmentSize * 4 else {
             return try setAside(name, store, "It is larger than a segment of many messages ever is.")
         }
+        guard try isKnownToLedger(name, store, reader.header, isDead) else { return }
         let segment = TrackedSegment(name, store: store, reader)
         let replay = try readJournal(segment)
         segments[name] = segment
@@ -92,6 +94,23 @@ extension Queue {
         }
         (segment.live, segment.replayed) = (reader, replay.states)
         followOrLater(segment, isDead: isDead)
+    }
+
+    /// Whether the ledger takes the segment for mail; if not, it was moved aside.
+    private func isKnownToLedger(
+        _ name: SegmentName, _ store: DirectorySegmentStore, _ header: SegmentHeader, _ isDead: Bool
+    ) throws(QueueError) -> Bool {
+        guard let ledger else { return true }
+        guard let reason = ledger.judge(name, header, in: store.place).reason else {
+            if ledger.saw(name, header, in: store.place) { housekeeper.markLedger() }
+            return true
+        }
+        // While its writer lives it would go on writing.
+        guard isDead else {
+            throw QueueError(.refused, "take \(store.directory.path)/\(name)", explanation: reason)
+        }
+        try setAside(name.description, store.directory, reason)
+        return false
     }
 
     /// Nil when the name is gone, or stood for something that is no file of mail and was moved aside.
@@ -168,7 +187,13 @@ extension Queue {
     private func setAside(
         _ name: SegmentName, _ store: DirectorySegmentStore, _ reason: String
     ) throws(QueueError) {
+        let isListed = ledger?.expects(name) ?? false
+        if isListed {
+            ledger?.retiring([name])
+            try ledger?.sync()
+        }
         try setAside(name.description, store.directory, reason)
+        if isListed { try ledger?.retired(name) }
         if try queueDirectory.status(of: name.journal) != nil {
             try setAside(name.journal, queueDirectory, "Its segment is damaged.")
         }

@@ -22,6 +22,8 @@ public enum QueueReport: Sendable {
     case quarantined(name: String, reason: String)
     /// Something failed; mail is safe, the queue tries again.
     case failed(QueueError)
+    /// The ledger says that somebody took segments away or put some back, or it is itself not what it was.
+    case alarm(String)
 }
 
 public struct QueueOptions: Sendable {
@@ -32,6 +34,8 @@ public struct QueueOptions: Sendable {
     public var protection = Protection.none
     /// What opens sealed segments; nil when the queue was never sealed.
     public var keys: KeyRing?
+    /// Where the ledger of a sealed queue lies; nil for the spool itself.
+    public var ledger: LedgerPlace?
     public var clock: any TimeSource = SystemClock()
     public var syscalls: any Syscalls = LibC()
 
@@ -55,6 +59,7 @@ public final class Queue {
     let quarantine: Quarantine
     let stores: [DirectorySegmentStore]
     let intake: Intake
+    let ledger: Ledger?
     let housekeeper: Housekeeper
     private let housekeeping: Thread
     let copying: WorkQueue
@@ -76,7 +81,7 @@ public final class Queue {
     var moveCandidates: [QueueID] = []
     var moveRetry = Backoff()
     var nextMoveLook = Int64.min
-    var moveJournal: (name: SegmentName, frames: UInt64, entries: [Int64: [JournalEntry]])?
+    var moveJournal: MoveJournal?
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
@@ -117,9 +122,10 @@ public final class Queue {
         intake = try Intake(
             layout, place: .queue, protection: options.protection, clock: options.clock, syscalls: syscalls,
             committed: wake)
+        ledger = try Self.openLedger(layout, options, report)
         let inbox = Monitor<[Note]>([])
         self.inbox = inbox
-        housekeeper = Housekeeper(journals: queueDirectory) { event in
+        housekeeper = Housekeeper(journals: queueDirectory, ledger: ledger) { event in
             switch event {
             case .synced(let journal, let frames): inbox.update { $0.append(.synced(journal: journal, frames: frames)) }
             case .retired(let segment, let error):
@@ -139,6 +145,33 @@ public final class Queue {
         }
     }
 
+    /// A sealed queue has a ledger. What was stored in clear while none was kept is no intruder.
+    private static func openLedger(
+        _ layout: SpoolLayout, _ options: QueueOptions, _ report: @Sendable (QueueReport) -> Void
+    ) throws(QueueError) -> Ledger? {
+        let place = options.ledger ?? LedgerPlace(layout)
+        guard let keys = options.keys, options.protection.sealer != nil else {
+            try Ledger.remove(place, syscalls: options.syscalls)
+            return nil
+        }
+        let (ledger, findings) = try Ledger.open(
+            place, in: layout, keys: keys, clock: options.clock, syscalls: options.syscalls)
+        for finding in findings { report(.alarm(finding.sentence(place.path))) }
+        return ledger
+    }
+
+    /// Takes segments that the ledger misses for lost: they are not told again.
+    ///
+    /// - Returns: a sentence about each.
+    public func writeOffMissing() throws(QueueError) -> [String] {
+        guard let ledger, let keys = options.keys else { return [] }
+        let findings = try Ledger.audit(
+            ledger.place, in: layout, keys: keys, clock: clock, syscalls: options.syscalls
+        ).filter(\.isLoss)
+        try ledger.writeOff(findings)
+        return findings.map { $0.sentence(ledger.place.path) }
+    }
+
     /// Takes another schedule for the attempts to come.
     public func follow(_ schedule: RetrySchedule) { options.schedule = schedule }
 
@@ -146,7 +179,8 @@ public final class Queue {
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
     /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
     public var isCollecting: Bool {
-        drops.values.contains(where: \.isMoving) || !moving.isEmpty || !inbox.access { $0.isEmpty }
+        drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
+            || !inbox.access { $0.isEmpty }
     }
     public var ids: [QueueID] { Array(rows.keys) }
 
@@ -155,6 +189,8 @@ public final class Queue {
         endHelpers()
         readNotes()
         mendJournals(evenEarly: true)
+        // What it did not learn now, the next start tells it.
+        try? ledger?.sync()
         // A failure is told by whoever needs the name: the next start reads the old journal then.
         try? queueDirectory.sync()
         lock.release()

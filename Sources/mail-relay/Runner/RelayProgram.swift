@@ -96,6 +96,7 @@ struct RelayProgram {
         var options = QueueOptions(
             schedule: RetrySchedule(configuration), sizeLimit: Int64(configuration.maxMessageSize))
         (options.keys, options.protection) = (keys.ring, keys.protection)
+        options.ledger = LedgerPlace(layout, path: configuration.queueEncryption?.ledger)
         do throws(QueueError) {
             return try Queue(
                 layout, options, report: { inbox.post(.report($0)) }, wake: { inbox.post(.wake) })

@@ -28,6 +28,7 @@ extension Runner {
         case .arrived: break
         case .quarantined(let name, let reason): log.error("queue: \(name) moved to quarantine: \(reason)")
         case .failed(let error): faults.report(error, log)
+        case .alarm(let sentence): log.critical("queue: \(sentence)")
         }
     }
 
