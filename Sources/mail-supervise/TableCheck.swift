@@ -20,7 +20,7 @@ struct TableCheck {
             do throws(ConfigurationError) {
                 try Self.open(configuration, as: account, group: group)
             } catch {
-                let name = account.map { ", which runs as \($0.name)" } ?? ""
+                let name = account.map { ", which runs as \($0.name)," } ?? ""
                 Diagnostic.print(
                     lines: ["\(program)\(name) could not start: \(error.lines[0])"] + error.lines.dropFirst())
                 throw QuietExit(.configuration)
