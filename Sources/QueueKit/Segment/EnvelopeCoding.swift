@@ -81,20 +81,6 @@ struct StoredEnvelope: Hashable, Sendable {
         }
     }
 
-    static func encode(_ recipient: Recipient) -> [UInt8] {
-        var out = FieldWriter()
-        out.field(RecipientTag.path.rawValue, encode(recipient.forwardPath))
-        if let original = recipient.originalRecipient { out.field(RecipientTag.original.rawValue, original) }
-        if let notify = recipient.notify { out.field(RecipientTag.notify.rawValue, notify.rawValue) }
-        if let action = recipient.action { out.field(RecipientTag.action.rawValue, action) }
-        return out.bytes
-    }
-
-    /// Domain, NUL, local-part: no quoting that would have to be undone.
-    private static func encode(_ mailbox: Mailbox) -> [UInt8] {
-        Array(mailbox.domain.utf8) + [0] + Array(mailbox.localPart.utf8)
-    }
-
     private static func mailbox(_ bytes: ArraySlice<UInt8>) -> Mailbox? {
         guard let end = bytes.firstIndex(of: 0), let domain = bytes[..<end].text,
             let local = bytes[(end + 1)...].text
@@ -184,11 +170,13 @@ struct StoredEnvelope: Hashable, Sendable {
 }
 
 extension FieldWriter {
-    fileprivate mutating func append(_ recipient: Recipient) {
+    /// A recipient's fields, in an envelope and where an alias expanded.
+    mutating func append(_ recipient: Recipient) {
         typealias Tag = StoredEnvelope.RecipientTag
         field(Tag.path.rawValue) { $0.append(recipient.forwardPath) }
         if let original = recipient.originalRecipient { field(Tag.original.rawValue, original) }
         if let notify = recipient.notify { field(Tag.notify.rawValue, notify.rawValue) }
+        if let action = recipient.action { field(Tag.action.rawValue, action) }
     }
 
     /// Domain, NUL, local-part: no quoting that would have to be undone.
