@@ -181,6 +181,8 @@ public final class Queue {
     public var isCollecting: Bool {
         drops.values.contains(where: \.isMoving) || !moving.isEmpty || !inbox.access { $0.isEmpty }
     }
+    /// Whether files of mail lie there that could not be read: sealed for a key that is not here, above all.
+    public var hasUnread: Bool { !unreadable.isEmpty || !dropRetries.isEmpty }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.

@@ -68,6 +68,8 @@ final class Runner {
         }
         takeLeave()
         queue.close()
+        // With nothing to do, what the queue found at its start is told here, and what closing it found always.
+        for case .report(let report) in inbox.take(within: 0) { tell(report) }
     }
 
     private var isDone: Bool {
