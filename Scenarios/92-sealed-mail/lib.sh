@@ -50,9 +50,11 @@ relay_down() { down "$relay"; }
 sink_down() { kill -9 "$sink"; wait "$sink" 2>/dev/null; }
 
 # --- mail
-# by_smtp NAME... - one session; by_command NAME... - mail-enqueue; each to one recipient at $places: next, here, both.
+# by_smtp NAME... - one session; by_stdio NAME... - a segment for each; by_command NAME... - mail-enqueue. Each goes to
+# recipients at $places: next, here, both.
 places=both
 by_smtp() { "$here/mail.py" smtp "$port" "$work/sent" $places "$@" || fail "mail by SMTP: $*"; }
+by_stdio() { "$here/mail.py" stdio "$conf" "$work/sent" $places "$@" || fail "mail by SMTP on standard input: $*"; }
 by_command() {
     local name place
     for name in "$@"; do

@@ -3,6 +3,7 @@
 
 mail.py write OCTETS FOLDER NAME...           makes messages; prints nothing
 mail.py smtp PORT FOLDER PLACES NAME...       sends them in one session
+mail.py stdio CONFIGURATION FOLDER PLACES NAME...  each by a mail-listen --stdio of its own
 mail.py came FOLDER NEXT MAILDIRS PLACES NAME...  each came to these places once, byte for byte, and nothing else came
 
 A message begins with whole header fields, so that nobody adds one; its body is random text, in which a word stands every
@@ -13,6 +14,7 @@ import os
 import pathlib
 import re
 import smtplib
+import subprocess
 import sys
 
 WORD = "zanzibar"
@@ -50,6 +52,35 @@ def smtp(port, folder, places, names):
                 raise SystemExit(f"{name}: {refused}")
 
 
+def stdio(configuration, folder, places, names):
+    """A message alone in its segment, for each."""
+    for name in names:
+        with subprocess.Popen(
+            ["mail-listen", "--stdio", "-C", configuration], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, bufsize=0,
+        ) as server:
+            replies = server.stdout
+
+            def command(line, expected):
+                if line:
+                    server.stdin.write(line.encode() + b"\r\n")
+                while (reply := replies.readline())[3:4] == b"-":
+                    pass
+                if not reply.startswith(expected.encode()):
+                    raise SystemExit(f"{name}: {line}: {reply}")
+
+            command("", "220")
+            command(f"EHLO client.{WORD}.example", "250")
+            command(f"MAIL FROM:<{WORD}-from@{WORD}.example>", "250")
+            for recipient in recipients_of(name, places):
+                command(f"RCPT TO:<{recipient}>", "250")
+            command("DATA", "354")
+            content = pathlib.Path(folder, name).read_bytes().replace(b"\n", b"\r\n")
+            server.stdin.write(re.sub(rb"(?m)^\.", b"..", content))
+            command(".", "250")
+            command("QUIT", "221")
+
+
 def same(place, file, sent):
     """What came is what was sent below the fields that mail gets on its way."""
     content = file.read_bytes()
@@ -81,5 +112,7 @@ if command == "write":
         write(int(arguments[0]), pathlib.Path(arguments[1], name))
 elif command == "smtp":
     smtp(int(arguments[0]), *arguments[1:3], arguments[3:])
+elif command == "stdio":
+    stdio(*arguments[:3], arguments[3:])
 else:
     came(*arguments[:4], arguments[4:])

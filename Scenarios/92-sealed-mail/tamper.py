@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What the host of the disk can do to one file of the spool: tamper.py KIND FILE [OTHER]. It has no key.
+"""What the host of the disk can do to one file of the spool: tamper.py KIND FILE [OTHER [VICTIM]]. It has no key.
 
-Segments (Documentation/SPOOL.md 3): the victim is the second message, or the only one.
+Segments (Documentation/SPOOL.md 3): the victim is a message, by its number from 0; the second if none is named.
 
     header-bit, header-first-bit     a bit in both blocks of the header, in the first one; the checksums stay as they were
     header-NAME                      a field changed in both blocks, checksums made to fit: number, created, role, run, id,
@@ -9,8 +9,8 @@ Segments (Documentation/SPOOL.md 3): the victim is the second message, or the on
     RECORD-PLACE                     RECORD: envelope, content, commit; PLACE: bit, length, order, stamp, offset, nonce,
                                      salt, tag, clear
     cut                              the file ends within the last message
-    swapped, repeated, reordered     messages 2 and 3; the first record over the second; first and second record
-    record-from, message-from        from the file OTHER
+    swapped, repeated, reordered     victim and next; its first record over the second; its first and second record
+    record-from, message-from        in place of the victim's: the first of the file OTHER
 
 Journals (4): the stamp is OTHER's, a segment.
 
@@ -85,9 +85,10 @@ def record(records, number):
     return at, at + HEADER + length
 
 
-def segment(data, kind, other):
+def segment(data, kind, other, number):
     found = messages(data)
-    victim = found[min(1, len(found) - 1)]
+    number = min(number, len(found) - 1)
+    victim = found[number]
     name, _, place = kind.partition("-")
     if name == "header":
         header(data, place)
@@ -97,7 +98,7 @@ def segment(data, kind, other):
     elif kind == "cut":
         del data[span(found[-1])[1] - 600 :]
     elif kind == "swapped":
-        exchange(data, span(found[1]), span(found[2]))
+        exchange(data, span(victim), span(found[number + 1]))
     elif kind == "repeated":
         data[slice(*record(victim, 1))] = data[slice(*record(victim, 0))]
     elif kind == "reordered":
@@ -153,8 +154,10 @@ other = open(sys.argv[3], "rb").read() if len(sys.argv) > 3 and kind != "bit" el
 data = bytearray(open(path, "rb").read() if os.path.exists(path) else b"")
 if kind == "bit":
     data[int(sys.argv[3])] ^= 1
+elif not kind.startswith("journal-"):
+    segment(data, kind, other, int(sys.argv[4]) if len(sys.argv) > 4 else 1)
 else:
-    (journal if kind.startswith("journal-") else segment)(data, kind, other)
+    journal(data, kind, other)
 # In place, as who edits a disk does; the mode is no hindrance.
 if os.path.exists(path):
     os.chmod(path, 0o640)

@@ -101,9 +101,13 @@ extension Queue {
     private func entries(of offset: Int64, _ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let journal = segment.journal else { return [] }
         if moveJournal?.name != segment.name || moveJournal?.frames != journal.frames {
-            let contents = try JournalWriter.read(journal.name, in: queueDirectory, keys: options.keys) ?? nil
+            guard let contents = try journal.readBack(keys: options.keys), contents.frames == journal.frames else {
+                throw QueueError(
+                    .system, "move a message whose marks are in \(queueDirectory.path)/\(journal.name)",
+                    explanation: "they can't be read back as they were written. It stays where it is.")
+            }
             var entries: [Int64: [JournalEntry]] = [:]
-            for entry in contents?.frameEntries.lazy.flatMap(\.entries) ?? [] {
+            for entry in contents.frameEntries.lazy.flatMap(\.entries) {
                 if case .generation = entry { continue }
                 if let message = entry.message { entries[message, default: []].append(entry) }
             }
