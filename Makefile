@@ -57,9 +57,14 @@ interop: debug test-packages
 
 soak: build test-packages
 	POUCH_BIN=$(CURDIR)/.build/release POUCH_SOAK=1 Scenarios/run-all light
+	$(SWIFT) build --build-tests
+	POUCH_FUZZ=100000 $(SWIFT) test --skip-build --filter SealFuzzTests
 
 bench: build test-packages
 	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/accept/run
+	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/accept/run --sessions 100 --messages 20000 --reuse yes \
+		--queue sealed-compressed --beside plain
+	POUCH_BIN=$(CURDIR)/.build/release Benchmarks/seal/run
 
 # The service files name the programs where they are put. Nothing is enabled, and no account is made.
 install: build
@@ -70,6 +75,8 @@ install: build
 	done
 	install -D -m 0644 etc/systemd/pouch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pouch.service
 	install -D -m 0644 etc/sysusers.d/pouch.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pouch.conf
+	install -d $(DESTDIR)$(PREFIX)/share/pouch/examples
+	install -m 0644 etc/examples/*.conf $(DESTDIR)$(PREFIX)/share/pouch/examples
 	install -D -m 0755 etc/s6/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/run
 	install -D -m 0644 etc/s6/pouch/notification-fd $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/notification-fd
 	install -D -m 0755 etc/runit/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/runit/pouch/run

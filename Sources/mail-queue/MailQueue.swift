@@ -17,7 +17,7 @@ struct MailQueue: ParsableCommand {
         version: Version.text,
         subcommands: [
             Init.self, List.self, Show.self, Cat.self, Flush.self, Hold.self, Release.self, Remove.self, Check.self,
-            Keys.self,
+            Keys.self, Rekey.self,
         ])
 
     @OptionGroup var common: CommonOptions

@@ -22,7 +22,24 @@ enum SubmitFile {
         }
         // Without a key nobody knows yet what the file will say.
         if checkOnly, keys.isKeyMissing { return "would write \(path)" }
-        let text = content(configuration, keys.publicKey).render()
+        return try write(path, configuration, keys.publicKey, checkOnly: checkOnly)
+    }
+
+    /// Names another key.
+    static func write(_ configuration: Configuration, _ key: PublicKey) throws(CommandFailure) -> String {
+        try write(SubmitConfiguration.path(besides: configuration.path), configuration, key, checkOnly: false)
+    }
+
+    /// The key that it names now.
+    static func keyID(_ configuration: Configuration) -> KeyID? {
+        let path = SubmitConfiguration.path(besides: configuration.path)
+        return (try? SubmitConfiguration.load(path: path))?.publicKeyID.flatMap { KeyID($0) }
+    }
+
+    private static func write(
+        _ path: String, _ configuration: Configuration, _ key: PublicKey?, checkOnly: Bool
+    ) throws(CommandFailure) -> String {
+        let text = content(configuration, key).render()
         if isCurrent(path, text) { return "\(path) is up to date" }
         if checkOnly { return "would write \(path)" }
         try AtomicFile.replace(path, with: text, mode: mode)

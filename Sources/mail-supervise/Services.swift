@@ -16,6 +16,8 @@ final class Services: SupervisionDelegate {
     private var users: ServiceUsers
     private let environment: [String: String]
     private let readiness: Readiness
+    /// By which `mail-queue rekey` finds us.
+    private let pidFile: ServicePID
     private let log: Logger
 
     /// Does all of a start that can fail, in an order that leaves little behind: users, spool and keys, ports, socket.
@@ -27,6 +29,7 @@ final class Services: SupervisionDelegate {
         users = try ServiceUsers.resolve(configuration.superviseUsers)
         _ = try ServicePrograms()
         keys = try ServiceKeys.prepare(configuration, log) { try Preparation.prepareSpool(configuration, $0) }
+        pidFile = try ServicePID(SpoolLayout(root: configuration.queueDirectory).supervisorPID)
         listeners = try ListenerSockets(inherited: inherited, configuration: configuration)
         agentSocket = try AgentSocket(path: configuration.agentSocket, users: users)
         environment = InheritedSocket.stripped(Environment.all())

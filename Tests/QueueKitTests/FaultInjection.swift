@@ -57,6 +57,17 @@ enum Fault: Sendable {
     /// The call with this number, of all calls that change something, is not made, nor any later one. A write is made
     /// by half.
     case stop(before: Int)
+    /// The first call of a kind from a place fails, or is made by half.
+    case at(FaultSite, Errno?)
+    /// Before the first call of a kind from a place the world stops.
+    case stopAt(FaultSite)
+}
+
+/// A kind of call, and the line that asks for it.
+struct FaultSite: Hashable, Sendable, CustomStringConvertible {
+    var kind: CallKind
+    var place: CallSite
+    var description: String { "\(kind) at \(place)" }
 }
 
 /// The operating system with a fault. Syncs are not passed on: a test's folder need not reach a disk.
@@ -68,6 +79,7 @@ final class FaultySyscalls: Syscalls {
         var stopped = false
         var failed = 0
         var unsynced: Unsynced?
+        var sites: Set<FaultSite> = []
     }
 
     private let state: Monitor<State>
@@ -80,6 +92,8 @@ final class FaultySyscalls: Syscalls {
     /// How many calls that change something were made: the stopping points of a walk.
     var changes: Int { state.access { $0.changes } }
     var hasStopped: Bool { state.access { $0.stopped } }
+    /// From where which calls came.
+    var sites: Set<FaultSite> { state.access { $0.sites } }
     /// Whether any call failed by the fault.
     var hasFailed: Bool { state.access { $0.failed > 0 } }
     func count(_ kind: CallKind) -> Int { state.access { $0.counts[kind, default: 0] } }
@@ -113,6 +127,11 @@ final class FaultySyscalls: Syscalls {
         state.counts[kind, default: 0] += 1
         if kind.isChange { state.changes += 1 }
         do throws(Errno) {
+            if try isHalved(operation, site, &state), case .pwrite(let file, let bytes, let offset) = operation {
+                return try system.perform(
+                    .pwrite(file, UnsafeRawBufferPointer(rebasing: bytes.prefix(bytes.count / 2)), offset: offset),
+                    at: site)
+            }
             try check(operation, &state)
         } catch {
             state.failed += 1
@@ -128,9 +147,28 @@ final class FaultySyscalls: Syscalls {
         return result
     }
 
+    /// Faults that belong to a place, each for the first call from there.
+    private func isHalved(
+        _ operation: QueueKit.Operation, _ site: CallSite, _ state: inout State
+    ) throws(Errno) -> Bool {
+        let site = FaultSite(kind: operation.kind, place: site)
+        let isFirst = state.sites.insert(site).inserted
+        switch state.fault {
+        case .at(site, let error) where isFirst:
+            state.failed += 1
+            if let error { throw error }
+            return true
+        case .stopAt(site) where isFirst:
+            if case .pwrite(let file, let bytes, let offset) = operation { writeHalf(file, bytes, offset, &state) }
+            state.stopped = true
+            throw .ioError
+        default: return false
+        }
+    }
+
     private func check(_ operation: QueueKit.Operation, _ state: inout State) throws(Errno) {
         switch state.fault {
-        case .none: return
+        case .none, .at, .stopAt: return
         case .once(let kind, let number, let error):
             if kind == operation.kind && state.counts[kind] == number { throw error }
         case .from(let kind, let number, let error):

@@ -9,7 +9,7 @@ import Testing
 @testable import QueueKit
 
 /// What a life of the spool promised and what it did.
-private final class Ledger {
+final class LifeLedger {
     var contents: [QueueID: [UInt8]] = [:]
     /// Acknowledged to whoever brought it.
     var accepted: Set<QueueID> = []
@@ -25,10 +25,10 @@ private final class Ledger {
 }
 
 /// One life: mail comes by both ways, is picked up, delivered, deferred, retired, and a second runner takes over.
-private struct Life {
+struct Life {
     let spool: TemporarySpool
     let calls: FaultySyscalls
-    let ledger = Ledger()
+    let ledger = LifeLedger()
     let clock = FixedClock()
 
     func run() throws {

@@ -8,7 +8,7 @@ import Testing
 @testable import QueueKit
 
 /// A segment of many messages of which few are left, waiting long.
-private struct Sparse {
+struct Sparse {
     let spool: TemporarySpool
     let clock = FixedClock()
     var envelopes: [Envelope] = []
@@ -46,6 +46,19 @@ private struct Sparse {
         clock.advance(.seconds(70))
         for id in runner.queue.takeDue(limit: 9) { try runner.attempt(id, .deferred) }
         runner.settle()
+    }
+
+    func expectSurvivors(_ point: Comment) throws {
+        let next = try runner()
+        #expect(next.collect { !next.queue.isCollecting })
+        #expect(Set(next.queue.ids) == Set(survivors), point)
+        #expect(next.queue.rows[survivors[0]]?.isHeld == true, point)
+        #expect(next.quarantined.isEmpty, "\(point) \(next.quarantined)")
+        let seen = try QueueSnapshot(spool.layout, keys: TestProtection.keys)
+        #expect(
+            seen.messages.first { $0.id == survivors[1] }?.recipients.map(\.status) == [.delivered, .deferred],
+            point)
+        next.queue.close()
     }
 
     var isMoved: Bool { (try? spool.names(.incoming).allSatisfy { $0.hasPrefix("spare.") }) ?? false }
@@ -159,23 +172,10 @@ private struct Sparse {
             points += 1
             let isOver = !calls.hasStopped
             calls.endWorld()
-            try expectSurvivors(sparse, point)
+            try sparse.expectSurvivors("point \(point)")
             if isOver { break }
         }
         #expect(points > 20)
-    }
-
-    private func expectSurvivors(_ sparse: Sparse, _ point: Int) throws {
-        let next = try sparse.runner()
-        #expect(next.collect { !next.queue.isCollecting })
-        #expect(Set(next.queue.ids) == Set(sparse.survivors), "point \(point)")
-        #expect(next.queue.rows[sparse.survivors[0]]?.isHeld == true, "point \(point)")
-        #expect(next.quarantined.isEmpty, "point \(point): \(next.quarantined)")
-        let seen = try QueueSnapshot(sparse.spool.layout, keys: TestProtection.keys)
-        #expect(
-            seen.messages.first { $0.id == sparse.survivors[1] }?.recipients.map(\.status) == [.delivered, .deferred],
-            "point \(point)")
-        next.queue.close()
     }
 
     /// Only the runner raises generations.

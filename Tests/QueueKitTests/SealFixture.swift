@@ -46,7 +46,7 @@ struct SealedMessage: Equatable {
     }
 
     init(_ segment: SegmentSecret, envelope: [UInt8], chunks: [[UInt8]], offset: Int64 = 1024) throws {
-        let sealer = RecordSealer(segment)
+        let sealer = try RecordSealer(segment)
         var first: [UInt8] = []
         var stream = try sealer.begin(.envelope)
         let header = Self.header(.envelope, order: 0, count: envelope.count, offset: offset)

@@ -151,7 +151,9 @@ import Testing
         var message = try SealedMessage(segment, envelope: [1], chunks: [text(20)])
         var header = Array(message.records[1].prefix(80))
         header.replaceSubrange(43..<48, with: SealedRecord.lastBytes(number: number, last: last))
-        let key = try SealedRecord.key(segment, .message, salt: Array(header[48..<64]))
+        let info = SealedRecord.info(.message, salt: Array(header[48..<64]))
+        let first = try HKDF.expand(segment.secret, info: info, count: 32)
+        let key = try SealedRecord.stretched(first, segment, salt: Array(header[48..<64]))
         let sealed = try CipherContext.sealed(
             secretOf(text(20)), key: key, nonce: Array(header[36..<48]),
             associated: segment.segmentID + header.prefix(64))

@@ -49,6 +49,10 @@ public enum Diagnostic {
         write(line(first, program: program) + rest.joined())
     }
 
+    /// Overwrites the line of the terminal that stderr is; `endProgress` goes on below it.
+    public static func progress(_ text: String) { write("\r\(EscapedText.plain(text))\u{1B}[K") }
+    public static func endProgress() { write("\n") }
+
     private static func write(_ text: String) {
         _ = Result { try FileDescriptor.standardError.writeAll(text.utf8) }
     }

@@ -16,7 +16,10 @@ package struct Deflater: ~Copyable {
     package static let usualLevel: Int32 = 1
     /// What the first piece must save, in percent, for the message to be compressed.
     static let savingMinimum = 5
-    private static let memoryLevel: Int32 = 8
+    /// What is not larger than this is compressed with tables of that size: clearing them is most of the work.
+    package static let smallLimit = 16 << 10
+    private static let small: (windowBits: Int32, memoryLevel: Int32) = (13, 6)
+    private static let large: (windowBits: Int32, memoryLevel: Int32) = (MAX_WBITS, 8)
 
     private enum Verdict {
         case undecided, compressing, stored
@@ -25,11 +28,13 @@ package struct Deflater: ~Copyable {
     private let stream: UnsafeMutablePointer<z_stream>
     private var verdict = Verdict.undecided
 
-    package init(level: Int32 = usualLevel) throws(SealError) {
+    /// - Parameter isSmall: for messages of at most `smallLimit` octets; larger ones would only compress worse.
+    package init(level: Int32 = usualLevel, isSmall: Bool = false) throws(SealError) {
+        let size = isSmall ? Self.small : Self.large
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         let done = deflateInit2_(
-            stream, level, Z_DEFLATED, -MAX_WBITS, Self.memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+            stream, level, Z_DEFLATED, -size.windowBits, size.memoryLevel, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
             Int32(MemoryLayout<z_stream>.size))
         guard done == Z_OK else {
             stream.deallocate()

@@ -39,23 +39,28 @@ package struct Inflater: ~Copyable {
         stream.pointee.avail_in = count
         defer { stream.pointee.next_in = nil }
         let limit = Int(min(Int64(pieceLimit), remaining))
+        var done: [Int32] = []
         let out = [UInt8](unsafeUninitializedCapacity: limit) { buffer, used in
-            used = inflate(into: buffer)
+            used = inflate(into: buffer, &done)
         }
         // What fits exactly may leave the flush mark unread; a byte more than fits is too much.
         var probe: UInt8 = 0
-        let excess = withUnsafeMutableBytes(of: &probe) { inflate(into: $0.assumingMemoryBound(to: UInt8.self)) }
+        let excess = withUnsafeMutableBytes(of: &probe) { inflate(into: $0.assumingMemoryBound(to: UInt8.self), &done) }
+        // zlib makes room for its window only now; that it can't says nothing of the record.
+        guard !done.contains(Z_MEM_ERROR) else {
+            throw SealError(.library, "inflate a record", "zlib got no memory. Check the free memory.")
+        }
         guard !out.isEmpty, excess == 0, stream.pointee.avail_in == 0 else { throw Self.malformed }
         remaining -= Int64(out.count)
         return out
     }
 
     /// Runs zlib until the record or the room ends; the number of bytes written.
-    private mutating func inflate(into buffer: UnsafeMutableBufferPointer<UInt8>) -> Int {
+    private mutating func inflate(into buffer: UnsafeMutableBufferPointer<UInt8>, _ done: inout [Int32]) -> Int {
         stream.pointee.next_out = buffer.baseAddress
         stream.pointee.avail_out = UInt32(clamping: buffer.count)
-        // Its status says nothing that the counts don't: an error leaves input unread, and so does an early end.
-        _ = CZlib.inflate(stream, Z_SYNC_FLUSH)
+        // Of bad input the counts tell as much: an error leaves some unread, and so does an early end.
+        done.append(CZlib.inflate(stream, Z_SYNC_FLUSH))
         return buffer.count - Int(stream.pointee.avail_out)
     }
 

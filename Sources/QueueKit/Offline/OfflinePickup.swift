@@ -16,6 +16,8 @@ struct OfflinePickup {
     enum Verdict {
         /// Still being written, or gone: leave it.
         case wait
+        /// Nobody holds it, and it is not whole. So many octets were read to know.
+        case incomplete(octets: Int64)
         /// For the quarantine.
         case refuse(String)
         case accept(SegmentReader, StoredMessage)
@@ -43,10 +45,8 @@ struct OfflinePickup {
             guard let found = try directory.openIfThere(name, flags: O_RDONLY | O_NONBLOCK) else { return .wait }
             file = found
         } catch {
-            // A symbolic link, a socket, a file without any right for us. Anything else is no fault of the drop.
-            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice, .permissionDenied].contains(error.cause) else {
-                throw error
-            }
+            // A symbolic link, a socket. Anything else is no fault of the drop, or may be mended: it is told and skipped.
+            guard [.tooManySymbolicLinkLevels, .noSuchAddressOrDevice].contains(error.cause) else { throw error }
             return .refuse("It can't be opened as a drop: \(error)")
         }
         let status = try file.status()
@@ -69,7 +69,8 @@ struct OfflinePickup {
             header = try SegmentReader.header(of: file).0
         } catch {
             guard error.kind == .corrupt else { throw error }
-            return age < Self.incompleteSeconds ? .wait : .refuse("It is no drop of a version we know.")
+            return age < Self.incompleteSeconds
+                ? .incomplete(octets: SegmentHeader.firstRecord) : .refuse("It is no drop of a version we know.")
         }
         guard header.role == .submitter, header.flags.subtracting([.sealed, .compressed]) == .single else {
             return .refuse("Its header is not that of a drop.")
@@ -82,14 +83,17 @@ struct OfflinePickup {
             guard error.kind == .corrupt else { throw error }
             return .refuse(error.explanation?.sentence ?? "\(error)")
         }
+        // Its commit record says how large it is: few octets may inflate to very many.
+        let claimed = try reader.message(at: SegmentHeader.firstRecord)?.contentLength ?? 0
+        guard claimed <= sizeLimit else {
+            return .refuse("It has \(claimed) octets; a message may have \(sizeLimit).")
+        }
         let scan = try reader.scan(
-            from: SegmentHeader.firstRecord, limit: Int64(status.st_size), verifyingContent: true)
+            from: SegmentHeader.firstRecord, limit: Int64(status.st_size), verifyingContent: true,
+            contentLimit: claimed)
         guard let message = scan.messages.first, scan.messages.count == 1, scan.damage.isEmpty else {
             return age < Self.incompleteSeconds && scan.messages.isEmpty
-                ? .wait : .refuse("It does not hold one whole message.")
-        }
-        guard message.contentLength <= sizeLimit else {
-            return .refuse("It has \(message.contentLength) octets; a message may have \(sizeLimit).")
+                ? .incomplete(octets: Int64(status.st_size)) : .refuse("It does not hold one whole message.")
         }
         return .accept(reader, message)
     }

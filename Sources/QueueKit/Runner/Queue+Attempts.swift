@@ -122,9 +122,11 @@ extension Queue {
 
     /// The queue mirrors the disk: a segment that somebody took away is known no more. Should it come back, so do its
     /// messages and their journal.
-    private func lose(_ segment: TrackedSegment) {
+    func lose(_ segment: TrackedSegment) {
         for (id, row) in rows where row.segment == segment.name { rows[id] = nil }
         segments[segment.name] = nil
+        segment.journalFailed = false
+        if moveJournal?.segment == segment.name { moveJournal = nil }
     }
 
     private func outstanding(_ message: StoredMessage, _ state: MessageState?) -> [DueMessage.Outstanding] {

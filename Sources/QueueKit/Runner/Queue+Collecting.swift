@@ -165,8 +165,16 @@ extension Queue {
         return now + min(max(0, next.milliseconds - clock.now().milliseconds), longest)
     }
 
+    /// - Throws: QueueError `.missing` when another segment lies there: it is to be found and judged as any other.
     func reader(_ file: OpenFile, _ segment: TrackedSegment) throws(QueueError) -> SegmentReader {
-        try SegmentReader(file, in: segment.store.place, keys: options.keys, known: segment.secret)
+        let reader = try SegmentReader(file, in: segment.store.place, keys: options.keys, known: segment.secret)
+        guard reader.header.stamp == segment.stamp else {
+            throw QueueError(
+                .missing, "open segment \(file.path)",
+                explanation: "another segment was put in its place. Restore it from a backup; its messages are known "
+                    + "again then.")
+        }
+        return reader
     }
 
     /// The message behind a row, read from its segment.

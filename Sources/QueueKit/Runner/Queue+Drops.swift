@@ -76,6 +76,9 @@ extension Queue {
         do throws(QueueError) {
             switch try pickup.examine(name) {
             case .wait: return
+            case .incomplete(let octets):
+                round.octets += octets
+                return later(name)
             case .refuse(let reason):
                 round.refused += 1
                 try setAside(name, offlineDirectory, reason)

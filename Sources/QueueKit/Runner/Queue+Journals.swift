@@ -12,6 +12,7 @@ extension Queue {
         do throws(QueueError) {
             let file = try journal.append(entries)
             segment.unsynced.append((first, entries))
+            if moveJournal?.segment == segment.name { moveJournal?.add(entries) }
             housekeeper.mark(journal: journal.name, file, frames: journal.frames)
         } catch {
             // What is no frame at all was not written: nothing failed.
@@ -60,6 +61,7 @@ extension Queue {
             name, with: try durableEntries(segment) + segment.unsynced.flatMap(\.entries), in: queueDirectory,
             segmentStamp: segment.stamp, try seal(for: segment), clock: clock)
         (segment.journal, segment.unsynced, segment.journalFailed) = (new, [], false)
+        if moveJournal?.segment == segment.name { moveJournal = nil }
         housekeeper.replaced(name)
         housekeeper.mark(queueDirectory)
         // Room for what is under way: without it those results are written as long as the disk has room.
@@ -130,7 +132,8 @@ extension Queue {
     /// What the housekeeper said of a segment: gone, or to be tried again.
     func retired(_ name: SegmentName, _ error: QueueError?) {
         guard let error, let segment = retiring[name] else {
-            retiring[name] = nil
+            // Whoever waits for a mark there waits no more.
+            retiring.removeValue(forKey: name)?.journalFailed = false
             housekeeper.replaced(name.journal)
             return
         }

@@ -6,18 +6,44 @@
 //
 // A message is not tried while it moves. Its copy carries its whole state and the next generation; whatever a crash
 // leaves, the higher generation counts. An order that comes meanwhile raises the old place's generation above the
-// copy's, which then came too late. The old place's mark must be durable before the copy is tried, or a crash could
-// bring back what was delivered.
+// copy's, which then came too late; the message still waits for it, or it would pass for new mail once this one is
+// final. The mark of the place that is left must be durable before the other one is tried, or a crash could bring back
+// what was delivered.
 
 import MailModel
 
 /// Where a message stands that moves.
 enum MoveState {
     case copying
-    /// At its new place; the mark at the old one is being made durable.
+    /// As before, but its copy will come too late: an order was written at the old place.
+    case overtaken
+    /// At the place where it stays; the mark at the other one is being made durable.
     case settling(TrackedSegment, Backoff)
     /// It could not be; asked for again when it is time.
     case unsettled(TrackedSegment, Backoff)
+
+    /// Whether something will come of it without another try.
+    var isMoving: Bool {
+        switch self {
+        case .copying, .overtaken, .settling: true
+        case .unsettled: false
+        }
+    }
+}
+
+/// What the journal of a segment says of each message, but for generations.
+struct MoveJournal {
+    let segment: SegmentName
+    private(set) var entries: [Int64: [JournalEntry]] = [:]
+
+    init(segment: SegmentName) { self.segment = segment }
+
+    mutating func add(_ new: [JournalEntry]) {
+        for entry in new {
+            if case .generation = entry { continue }
+            if let message = entry.message { entries[message, default: []].append(entry) }
+        }
+    }
 }
 
 extension Queue {
@@ -35,12 +61,17 @@ extension Queue {
         settleAgain()
         guard moveRetry.isDue(clock) else { return }
         if moveCandidates.isEmpty { findCandidates() }
+        defer { if moveCandidates.isEmpty { moveJournal = nil } }
         while moving.count < Self.movesUnderWay, let id = moveCandidates.popLast() {
             guard let row = rows[id], let segment = segments[row.segment], mayMove(id, row, segment) else { continue }
             do throws(QueueError) {
                 try move(id, row, segment)
             } catch {
-                if case .corrupt = error.kind { continue }
+                switch error.kind {
+                case .corrupt: continue
+                case .missing: lose(segment)
+                default: break
+                }
                 moveRetry.failed(clock)
                 return report(.failed(error))
             }
@@ -50,13 +81,18 @@ extension Queue {
     private func findCandidates() {
         guard clock.monotonic() >= nextMoveLook else { return }
         nextMoveLook = clock.monotonic() + Self.lookPause
-        let wanting = Set(segments.values.filter { isSealedOtherwise($0) || isSparse($0) }.map(\.name))
+        let wanting = segments.filter { isSealedOtherwise($0.value) || isSparse($0.value) }
         guard !wanting.isEmpty else { return }
-        moveCandidates = rows.filter { wanting.contains($0.value.segment) }.map(\.key)
+        let found = rows.filter { id, row in wanting[row.segment].map { mayMove(id, row, $0) } ?? false }
+        // Segment by segment, for the sake of their journals; they are taken from the end.
+        moveCandidates = found.sorted { ($0.value.segment, $0.value.offset) > ($1.value.segment, $1.value.offset) }
+            .map(\.key)
     }
 
     private func mayMove(_ id: QueueID, _ row: MessageRow, _ segment: TrackedSegment) -> Bool {
-        guard segment.isClosed, !segment.journalFailed, !row.inFlight, moving[id] == nil, !awaitingDrop.contains(id)
+        guard segment.isClosed, !segment.isPinned, !segment.journalFailed, !row.inFlight, moving[id] == nil,
+            !awaitingDrop.contains(id),
+            row.generation < .max - 2
         else { return false }
         let isResting = row.isHeld || row.due - clock.monotonic() > Self.restingMilliseconds
         return isSealedOtherwise(segment) || isResting && isSparse(segment)
@@ -97,27 +133,32 @@ extension Queue {
         }
     }
 
-    /// What a segment's journal says of one message. The journal last read is kept: moves come segment by segment.
+    /// What a segment's journal says of one message. The journal last read is kept and followed: moves come segment by
+    /// segment.
     private func entries(of offset: Int64, _ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let journal = segment.journal else { return [] }
-        if moveJournal?.name != segment.name || moveJournal?.frames != journal.frames {
-            guard let contents = try journal.readBack(keys: options.keys), contents.frames == journal.frames else {
+        if moveJournal?.segment != segment.name {
+            let contents = try journal.readBack(keys: options.keys)
+            // A copy that knew less would do again what was done.
+            guard let contents, contents.frames == journal.frames else {
+                segment.isPinned = true
                 throw QueueError(
-                    .system, "move a message whose marks are in \(queueDirectory.path)/\(journal.name)",
-                    explanation: "they can't be read back as they were written. It stays where it is.")
+                    .system, "move the messages of \(segment.name)",
+                    explanation:
+                        "its journal can't be read back. They stay where they are. Look for faults of the disk.")
             }
-            var entries: [Int64: [JournalEntry]] = [:]
-            for entry in contents.frameEntries.lazy.flatMap(\.entries) {
-                if case .generation = entry { continue }
-                if let message = entry.message { entries[message, default: []].append(entry) }
-            }
-            moveJournal = (segment.name, journal.frames, entries)
+            var read = MoveJournal(segment: segment.name)
+            for frame in contents.frameEntries { read.add(frame.entries) }
+            moveJournal = read
         }
         return moveJournal?.entries[offset] ?? []
     }
 
     func notMoved(_ id: QueueID, _ error: QueueError) {
-        guard case .copying = moving[id] else { return }
+        switch moving[id] {
+        case .copying, .overtaken: break
+        case .settling, .unsettled, nil: return
+        }
         moveRetry.failed(clock)
         report(.failed(error))
         settled(id)
@@ -126,15 +167,24 @@ extension Queue {
     /// For an order about a message: if its copy is on its way, it comes too late. The entries go with the order's.
     func stay(_ id: QueueID, _ row: inout MessageRow) -> [JournalEntry] {
         guard case .copying = moving[id] else { return [] }
-        moving[id] = nil
         row.generation += 2
         return [.generation(message: row.offset, row.generation)]
+    }
+
+    /// Memory follows an order that is written.
+    func ordered(_ id: QueueID, _ row: MessageRow) {
+        if let before = rows.updateValue(row, forKey: id), before.generation != row.generation {
+            moving[id] = .overtaken
+        }
     }
 
     /// A copy of a higher generation is known now: the old place is left.
     func arrive(_ id: QueueID, from old: MessageRow) {
         // What memory knows of a move of this life is newer than what the copy says; at a start the copy knows better.
-        if moving[id] != nil { rows[id]?.due = old.due }
+        if moving[id] != nil {
+            rows[id]?.due = old.due
+            moveRetry = Backoff()
+        }
         if old.removalAsked { rows[id]?.removalAsked = true }
         guard let segment = segments[old.segment] else { return }
         leave(id, old.offset, segment)

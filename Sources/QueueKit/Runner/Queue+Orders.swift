@@ -27,7 +27,7 @@ extension Queue {
         guard var row = rows[id], let segment = segments[row.segment], !row.isHeld else { return false }
         try write([.held(message: row.offset, reason: reason)] + stay(id, &row), segment)
         row.isHeld = true
-        rows[id] = row
+        ordered(id, row)
         return true
     }
 
@@ -37,7 +37,7 @@ extension Queue {
         try write([.released(message: row.offset)] + dueNow(row) + stay(id, &row), segment)
         row.isHeld = false
         row.due = clock.monotonic()
-        rows[id] = row
+        ordered(id, row)
         if !row.inFlight { due.insert(DueEntry(due: row.due, id: id)) }
         return true
     }
@@ -49,7 +49,7 @@ extension Queue {
         let entries = dueNow(row) + stay(id, &row)
         if !entries.isEmpty { try write(entries, segment) }
         row.due = clock.monotonic()
-        rows[id] = row
+        ordered(id, row)
         due.insert(DueEntry(due: row.due, id: id))
         return true
     }

@@ -81,7 +81,7 @@ public final class Queue {
     var moveCandidates: [QueueID] = []
     var moveRetry = Backoff()
     var nextMoveLook = Int64.min
-    var moveJournal: (name: SegmentName, frames: UInt64, entries: [Int64: [JournalEntry]])?
+    var moveJournal: MoveJournal?
     /// The last drop that was looked at, and those that could not be taken.
     var dropCursor = ""
     var dropRetries: [String: Backoff] = [:]
@@ -160,6 +160,19 @@ public final class Queue {
         return ledger
     }
 
+    /// Takes segments that are not sealed, and came after encryption was switched on, for mail. The next `collect` does.
+    ///
+    /// - Returns: a sentence about each.
+    public func acceptClear() throws(QueueError) -> [String] {
+        guard let ledger, let keys = options.keys else { return [] }
+        let findings = try Ledger.audit(
+            ledger.place, in: layout, keys: keys, clock: clock, syscalls: options.syscalls
+        ).filter(\.isClear)
+        try ledger.accept(findings)
+        unreadable = [:]
+        return findings.map { $0.sentence(ledger.place.path) }
+    }
+
     /// Takes segments that the ledger misses for lost: they are not told again.
     ///
     /// - Returns: a sentence about each.
@@ -179,7 +192,8 @@ public final class Queue {
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
     /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
     public var isCollecting: Bool {
-        drops.values.contains(where: \.isMoving) || !moving.isEmpty || !inbox.access { $0.isEmpty }
+        drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
+            || !inbox.access { $0.isEmpty }
     }
     /// Whether files of mail lie there that could not be read: sealed for a key that is not here, above all.
     public var hasUnread: Bool { !unreadable.isEmpty || !dropRetries.isEmpty }

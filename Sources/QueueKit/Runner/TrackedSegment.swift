@@ -29,6 +29,8 @@ final class TrackedSegment {
     var unsynced: [(frame: UInt64, entries: [JournalEntry])] = []
     /// Room promised for results of messages under way, by their offset.
     var promises: [Int64: Int64] = [:]
+    /// What its journal says can't be read back: its messages stay where they are.
+    var isPinned = false
     /// When what failed with it (its journal, freeing it, moving damage aside) is tried again.
     var retry = Backoff()
     /// Found, and not yet in quarantine: the segment is not closed before.

@@ -31,6 +31,15 @@ struct CipherContext: ~Copyable {
         (self.handle, self.direction) = (handle, direction)
     }
 
+    /// Goes over to another key; what was set up for the old one is used again.
+    mutating func use(_ key: Secret) throws(SealError) {
+        precondition(key.count == Self.keyLength, "AES-256 has keys of 32 bytes")
+        let done = key.withBytes {
+            EVP_CipherInit_ex(handle, nil, nil, $0.bound, nil, direction.rawValue)
+        }
+        guard done == 1 else { throw .library("set the key of a cipher") }
+    }
+
     /// Frees the context; libcrypto wipes the key schedule.
     deinit { EVP_CIPHER_CTX_free(handle) }
 

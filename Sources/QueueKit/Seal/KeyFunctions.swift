@@ -43,6 +43,16 @@ enum HKDF {
         }
     }
 
+    /// §2.2 for one key of 32 bytes, which is used at once and goes.
+    static func expand(_ keyed: borrowing KeyedHash, info: [UInt8]) throws(SealError) -> Secret {
+        try Secret(capacity: hashLength, passing: true) { (out) throws(SealError) in
+            var mac = try keyed.begin()
+            try (info + [1]).lending { (info) throws(SealError) in try mac.update(info) }
+            try mac.finish(into: out)
+            return hashLength
+        }
+    }
+
     /// Both steps.
     static func derive(_ secret: Secret, salt: [UInt8] = [], info: [UInt8], count: Int = 32) throws(SealError) -> Secret
     {
@@ -53,9 +63,25 @@ enum HKDF {
     }
 }
 
+/// A key that many hashes begin with: setting it takes as long as a short hash.
+struct KeyedHash: ~Copyable {
+    private let template: Authenticator
+
+    init(_ key: Secret) throws(SealError) {
+        template = try key.withBytes { (key) throws(SealError) in try Authenticator(key: key) }
+    }
+
+    fileprivate func begin() throws(SealError) -> Authenticator { try Authenticator(copying: template) }
+}
+
 /// HMAC-SHA-256 (RFC 2104) over pieces.
 private struct Authenticator: ~Copyable {
     private let handle: OpaquePointer
+
+    init(copying other: borrowing Authenticator) throws(SealError) {
+        guard let handle = EVP_MAC_CTX_dup(other.handle) else { throw .library("make an HMAC") }
+        self.handle = handle
+    }
 
     init(key: UnsafeRawBufferPointer) throws(SealError) {
         let algorithms = try Algorithms.shared.get()
@@ -128,23 +154,25 @@ enum X25519 {
     /// The shared secret. RFC 9180 §7.1.4: one that is all zeros (a public key of small order) is refused.
     static func shared(_ secret: Secret, with peer: [UInt8]) throws(SealError) -> Secret {
         let key = try PrivateHandle(secret)
+        guard peer.count == length else { throw .notAuthentic("use an X25519 public key") }
         guard let peerHandle = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nil, peer, peer.count) else {
-            SealError.drainErrors()
-            throw .notAuthentic("use an X25519 public key")
+            throw .library("agree on a key")
         }
         defer { EVP_PKEY_free(peerHandle) }
         guard let context = EVP_PKEY_CTX_new(key.handle, nil) else { throw .library("agree on a key") }
         defer { EVP_PKEY_CTX_free(context) }
-        guard EVP_PKEY_derive_init(context) == 1 else { throw .library("agree on a key") }
+        guard EVP_PKEY_derive_init(context) == 1, EVP_PKEY_derive_set_peer(context, peerHandle) == 1 else {
+            throw .library("agree on a key")
+        }
         return try Secret(capacity: length) { (out) throws(SealError) in
             var count = length
-            guard EVP_PKEY_derive_set_peer(context, peerHandle) == 1,
-                EVP_PKEY_derive(context, out.bound, &count) == 1, count == length,
-                out.contains(where: { $0 != 0 })
-            else {
-                SealError.drainErrors()
-                throw .notAuthentic("use an X25519 public key")
+            let done = EVP_PKEY_derive(context, out.bound, &count) == 1 && count == length
+            // Only this one reason is the peer's; any other failure says nothing of his key.
+            guard done || ERR_GET_REASON(ERR_peek_last_error()) == PROV_R_FAILED_DURING_DERIVATION else {
+                throw .library("agree on a key")
             }
+            SealError.drainErrors()
+            guard done, out.contains(where: { $0 != 0 }) else { throw .notAuthentic("use an X25519 public key") }
             return length
         }
     }

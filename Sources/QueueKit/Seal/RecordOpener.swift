@@ -61,6 +61,13 @@ package struct RecordOpener: Sendable {
             return nonce.dropFirst(SealedRecord.prefixLength).elementsEqual(last) ? nonce : nil
         }
 
+        private func key(_ salt: [UInt8]) throws(SealError) -> Secret {
+            let key = try HKDF.expand(
+                segment.secret, info: SealedRecord.info(stream, salt: salt), count: CipherContext.keyLength,
+                passing: true)
+            return try SealedRecord.stretched(key, segment, salt: salt)
+        }
+
         /// Derives the key by the first record's salt; later records must agree with it. So a forged stream costs one
         /// derivation, stretched or not.
         private mutating func prepare(_ salt: [UInt8], _ nonce: [UInt8]) throws(SealError) {
@@ -70,7 +77,7 @@ package struct RecordOpener: Sendable {
                 return
             }
             bound = found
-            cipher = try CipherContext(.opening, key: try SealedRecord.key(segment, stream, salt: salt))
+            cipher = try CipherContext(.opening, key: try key(salt))
         }
     }
 }

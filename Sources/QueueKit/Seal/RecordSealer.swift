@@ -19,11 +19,11 @@ enum SealedRecord {
     /// The random bytes of a nonce.
     static let prefixLength = 7
 
-    /// The key of one envelope or one message. The segment's secret is an output of HKDF itself, so the extracting
-    /// step has nothing to add (RFC 5869 §3.3); the salt, of fixed length, stands in the info.
-    static func key(_ segment: SegmentSecret, _ stream: RecordStream, salt: [UInt8]) throws(SealError) -> Secret {
-        let key = try HKDF.expand(
-            segment.secret, info: stream.label.bytes + salt, count: CipherContext.keyLength, passing: true)
+    /// What the key of one envelope or one message is derived from. The segment's secret is an output of HKDF itself, so
+    /// the extracting step has nothing to add (RFC 5869 §3.3); the salt, of fixed length, stands in the info.
+    static func info(_ stream: RecordStream, salt: [UInt8]) -> [UInt8] { stream.label.bytes + salt }
+
+    static func stretched(_ key: Secret, _ segment: SegmentSecret, salt: [UInt8]) throws(SealError) -> Secret {
         guard let iterations = segment.iterations else { return key }
         return try PBKDF2.derive(key, salt: salt, iterations: iterations)
     }
@@ -65,39 +65,63 @@ package enum RecordStream: Sendable {
     }
 }
 
-/// Seals the records of one segment.
+/// Seals the records of one segment. Used by one thread.
 ///
 ///     var stream = try sealer.begin(.message)
 ///     try stream.seal(header: header, payload, into: out)      // order 1, 2, ... and last the commit record
-package struct RecordSealer: Sendable {
+///     sealer.recycle(stream)
+package final class RecordSealer {
     private let segment: SegmentSecret
+    private let keyed: KeyedHash
+    /// Of a stream that ended: the next one needs no new cipher.
+    private var spare: CipherContext?
+    private var random = RandomSupply()
 
-    package init(_ segment: SegmentSecret) { self.segment = segment }
+    package init(_ segment: SegmentSecret) throws(SealError) {
+        self.segment = segment
+        keyed = try KeyedHash(segment.secret)
+        spare = nil
+    }
 
     /// A stream with a new salt, for one try: what is written again is sealed again, from here.
     package func begin(_ stream: RecordStream) throws(SealError) -> Stream {
-        let random = try RandomBytes.make(SealedRecord.saltLength + SealedRecord.prefixLength)
-        return try Stream(segment, stream, random: random)
+        let salt = try random.take(SealedRecord.saltLength)
+        let prefix = try random.take(SealedRecord.prefixLength)
+        let first = try HKDF.expand(keyed, info: SealedRecord.info(stream, salt: salt))
+        let key = try SealedRecord.stretched(first, segment, salt: salt)
+        guard var cipher = spare.take() else {
+            return Stream(segment, stream, salt, prefix, try CipherContext(.sealing, key: key))
+        }
+        try cipher.use(key)
+        return Stream(segment, stream, salt, prefix, cipher)
     }
+
+    /// Takes what a stream that ended leaves for the next.
+    package func recycle(_ stream: consuming Stream) { spare = stream.end() }
 
     /// One envelope or one message being sealed. Its numbers only go up, and nothing follows the last chunk.
     package struct Stream: ~Copyable {
         private let stream: RecordStream
         private let salt: [UInt8]
-        private let prefix: [UInt8]
+        /// The random part of the nonce, then the five bytes of each chunk.
+        private var nonce: [UInt8]
         private var cipher: CipherContext
         /// The segment's ID, then room for the covered part of a header.
         private var associated: [UInt8]
         private var next: UInt32 = 0
         private var ended = false
 
-        init(_ segment: SegmentSecret, _ stream: RecordStream, random: [UInt8]) throws(SealError) {
-            let salt = Array(random.prefix(SealedRecord.saltLength))
-            let key = try SealedRecord.key(segment, stream, salt: salt)
-            cipher = try CipherContext(.sealing, key: key)
-            (self.stream, self.salt, prefix) = (stream, salt, Array(random.dropFirst(SealedRecord.saltLength)))
+        fileprivate init(
+            _ segment: SegmentSecret, _ stream: RecordStream, _ salt: [UInt8], _ prefix: [UInt8],
+            _ cipher: consuming CipherContext
+        ) {
+            (self.stream, self.salt) = (stream, salt)
+            self.cipher = cipher
+            nonce = prefix + [0, 0, 0, 0, 0]
             associated = segment.segmentID + [UInt8](repeating: 0, count: SealedRecord.tagOffset)
         }
+
+        fileprivate consuming func end() -> CipherContext { cipher }
 
         /// Seals one record: writes its nonce, salt and tag into `header`, its payload into `out`.
         ///
@@ -119,7 +143,10 @@ package struct RecordSealer: Sendable {
                 throw SealError(.refused, "seal a record", "it is not the next of its message.")
             }
             let last = RecordStream.isLast(kind)
-            let nonce = prefix + SealedRecord.lastBytes(number: next, last: last)
+            for index in 0..<4 {
+                nonce[SealedRecord.prefixLength + index] = UInt8(truncatingIfNeeded: next >> (24 - 8 * UInt32(index)))
+            }
+            nonce[CipherContext.nonceLength - 1] = last ? 1 : 0
             // Counted before the cipher runs: a nonce is used up even when sealing fails.
             next += 1
             ended = last
@@ -146,5 +173,18 @@ package struct RecordSealer: Sendable {
                 try seal(header: header, UnsafeRawBufferPointer(body), into: body)
             }
         }
+    }
+}
+
+/// Random bytes that may be seen (salts, nonces), fetched many at a time: asking costs more than making.
+private struct RandomSupply {
+    private var bytes: [UInt8] = []
+    private var used = 0
+    private static let size = 4096
+
+    mutating func take(_ count: Int) throws(SealError) -> [UInt8] {
+        if used + count > bytes.count { (bytes, used) = (try RandomBytes.make(Self.size), 0) }
+        defer { used += count }
+        return Array(bytes[used..<used + count])
     }
 }

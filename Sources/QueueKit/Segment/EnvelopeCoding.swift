@@ -12,6 +12,9 @@ struct StoredEnvelope: Hashable, Sendable {
     /// For a moved message: what was known of it, which must be durable together with it. It counts in `queue/` only.
     var carried: [JournalEntry] = []
 
+    /// Of one message: in memory each takes some hundred octets.
+    static let recipientLimit = 50_000
+
     private enum Tag: UInt8 {
         case id = 1, arrival, reversePath, recipient, submission, session, notification, body, smtpUTF8,
             returnContent, envelopeID, held, generation, dropStamp, carried
@@ -45,6 +48,12 @@ struct StoredEnvelope: Hashable, Sendable {
         guard !envelope.recipients.isEmpty else {
             throw QueueError(
                 .refused, "store message \(envelope.id)", explanation: "it has no recipients. Name one at least.")
+        }
+        guard envelope.recipients.count <= Self.recipientLimit else {
+            throw QueueError(
+                .refused, "store message \(envelope.id)",
+                explanation: "it has \(envelope.recipients.count) recipients; \(Self.recipientLimit) are the most. "
+                    + "Send it to fewer recipients at a time.")
         }
         let bytes = bytes
         guard bytes.count <= RecordHeader.payloadLimit else {
@@ -142,7 +151,9 @@ struct StoredEnvelope: Hashable, Sendable {
                 guard let mailbox = Self.mailbox(content) else { return nil }
                 result.reversePath = .mailbox(mailbox)
             case .recipient:
-                guard let recipient = Self.recipient(content) else { return nil }
+                guard result.recipients.count < Self.recipientLimit, let recipient = Self.recipient(content) else {
+                    return nil
+                }
                 result.recipients.append(recipient)
             case .submission: origin = content.integer().map { .submission(uid: $0) }
             case .session: origin = Self.session(content).map { .session($0) }

@@ -25,7 +25,7 @@ public final class MessageContent {
         let most = RecordHeader.length + RecordHeader.contentLimit + RecordHeader.compressionGrowth
         let bytes = try file.read(most, at: position)
         let piece = try bytes.lending { (bytes) throws(QueueError) in try check(bytes) }
-        guard let piece, !piece.isEmpty, verifier.given <= length else {
+        guard let piece, !piece.isEmpty else {
             throw QueueError(
                 .corrupt, "read the message at \(message.offset) of \(file.path)",
                 explanation: "its content is not what was written.")

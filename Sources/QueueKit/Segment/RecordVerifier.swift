@@ -12,10 +12,15 @@ struct RecordVerifier: ~Copyable {
     private var envelopeStream: RecordOpener.Stream?
     private var messageStream: RecordOpener.Stream?
     private var inflater: Inflater?
+    private let contentLimit: Int64
     /// Octets of content given so far.
     private(set) var given: Int64 = 0
 
-    init(_ segment: SegmentHeader, _ secret: SegmentSecret?, messageOffset: Int64) {
+    /// - Parameter contentLimit: octets of content; what gives more is not what was written.
+    init(
+        _ segment: SegmentHeader, _ secret: SegmentSecret?, messageOffset: Int64, contentLimit: Int64 = .max
+    ) {
+        self.contentLimit = contentLimit
         (segmentID, stamp, flags, self.messageOffset) = (segment.id, segment.stamp, segment.flags, messageOffset)
         opener = secret.map(RecordOpener.init)
         envelopeStream = nil
@@ -43,7 +48,7 @@ struct RecordVerifier: ~Copyable {
         guard header.kind == .content else { return opened }
         let content = header.flags.contains(.compressed) ? try inflate(opened) : opened
         given += Int64(content?.count ?? 0)
-        return content
+        return given <= contentLimit ? content : nil
     }
 
     private mutating func open(
@@ -70,8 +75,7 @@ struct RecordVerifier: ~Copyable {
 
     private mutating func inflate(_ piece: [UInt8]) throws(QueueError) -> [UInt8]? {
         try Self.authentic { () throws(SealError) in
-            // Each piece is bounded; the commit record's length bounds them all.
-            if inflater == nil { inflater = try Inflater(length: .max) }
+            if inflater == nil { inflater = try Inflater(length: contentLimit) }
             return try piece.lending { (piece) throws(SealError) in try inflater?.next(piece) ?? [] }
         }
     }

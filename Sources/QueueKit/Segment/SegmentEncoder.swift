@@ -26,51 +26,56 @@ final class SegmentEncoder {
     private let segmentID: [UInt8]
     private let stamp: UInt64
     private let sealer: RecordSealer?
-    private var deflater: Deflater?
+    private var deflaters: Deflaters?
     private var offset: Int64 = 0
     private var order: UInt32 = 0
-    private var envelopeStream: RecordSealer.Stream?
-    private var messageStream: RecordSealer.Stream?
+    /// The envelope's, then the message's.
+    private var stream: RecordSealer.Stream?
 
     /// - Parameters:
     ///   - secret: of the segment, when its header says that it is sealed.
     ///   - header: complete.
     init(_ header: SegmentHeader, _ secret: SegmentSecret?) throws(QueueError) {
-        (segmentID, stamp, sealer) = (header.id, header.stamp, secret.map(RecordSealer.init))
-        deflater = nil
-        if header.flags.contains(.compressed) {
-            deflater = try QueueError.onSegment("store a message") { () throws(SealError) in try Deflater() }
+        (segmentID, stamp) = (header.id, header.stamp)
+        sealer = try QueueError.onSegment("seal a message") { () throws(SealError) in
+            try secret.map { (secret) throws(SealError) in try RecordSealer(secret) }
         }
+        deflaters = nil
+        if header.flags.contains(.compressed) { deflaters = Deflaters() }
     }
 
     /// Begins a message.
     ///
-    /// - Parameter offset: where its first byte goes; a multiple of 512.
-    func begin(at offset: Int64) throws(QueueError) {
+    /// - Parameters:
+    ///   - offset: where its first byte goes; a multiple of 512.
+    ///   - length: of its content, where it is known.
+    func begin(at offset: Int64, length: Int = .max) throws(QueueError) {
         (self.offset, order) = (offset, 0)
-        deflater?.reset()
-        guard let sealer else { return }
         try sealing { () throws(SealError) in
-            envelopeStream = try sealer.begin(.envelope)
-            messageStream = try sealer.begin(.message)
+            try deflaters?.begin(length)
+            stream = try sealer?.begin(.envelope)
         }
     }
 
     func envelope(_ payload: [UInt8], to out: inout [UInt8]) throws(QueueError) {
         try payload.lending { (payload) throws(QueueError) in try append(.envelope, payload, [], &out) }
-        envelopeStream = nil
+        guard let sealer else { return }
+        try sealing { () throws(SealError) in
+            if let ended = stream.take() { sealer.recycle(ended) }
+            stream = try sealer.begin(.message)
+        }
     }
 
     /// - Parameter chunk: at most 64 KiB.
     func content(_ chunk: UnsafeRawBufferPointer, to out: inout [UInt8]) throws(QueueError) {
-        let smaller = try sealing { () throws(SealError) in try deflater?.next(chunk) } ?? nil
+        let smaller = try sealing { () throws(SealError) in try deflaters?.next(chunk) } ?? nil
         guard let smaller else { return try append(.content, chunk, [], &out) }
         try smaller.lending { (smaller) throws(QueueError) in try append(.content, smaller, .compressed, &out) }
     }
 
     func commit(_ commit: CommitRecord, to out: inout [UInt8]) throws(QueueError) {
         try commit.bytes.lending { (payload) throws(QueueError) in try append(.commit, payload, [], &out) }
-        messageStream = nil
+        if let ended = stream.take() { sealer?.recycle(ended) }
     }
 
     /// A whole message, padded to the next block.
@@ -80,7 +85,7 @@ final class SegmentEncoder {
         envelope payload: [UInt8], content: [UInt8], at offset: Int64, durable: Int64, to out: inout [UInt8]
     ) throws(QueueError) {
         let start = out.count
-        try begin(at: offset)
+        try begin(at: offset, length: content.count)
         try envelope(payload, to: &out)
         try content.lending { (all) throws(QueueError) in
             for from in stride(from: 0, to: all.count, by: RecordHeader.contentLimit) {
@@ -103,11 +108,7 @@ final class SegmentEncoder {
         guard sealer != nil else { return header.append(payload: payload, segmentID: segmentID, to: &out) }
         try sealing { () throws(SealError) in
             try header.withBytes { (header) throws(SealError) in
-                if kind == .envelope {
-                    try envelopeStream?.append(header: header, payload, to: &out)
-                } else {
-                    try messageStream?.append(header: header, payload, to: &out)
-                }
+                try stream?.append(header: header, payload, to: &out)
             }
         }
     }
@@ -121,5 +122,32 @@ final class SegmentEncoder {
         let chunks = (content + RecordHeader.contentLimit - 1) / RecordHeader.contentLimit
         let records = (chunks + 2) * (RecordHeader.length + RecordHeader.compressionGrowth)
         return Int(Int64(records + envelope + content + 16).alignedToBlock)
+    }
+}
+
+/// Compresses one message after another, each with what fits its size.
+private struct Deflaters: ~Copyable {
+    private var small: Deflater?
+    private var large: Deflater?
+    private var isSmall = false
+
+    init() {
+        small = nil
+        large = nil
+    }
+
+    mutating func begin(_ length: Int) throws(SealError) {
+        isSmall = length <= Deflater.smallLimit
+        if isSmall {
+            if small == nil { small = try Deflater(isSmall: true) }
+            small?.reset()
+        } else {
+            if large == nil { large = try Deflater() }
+            large?.reset()
+        }
+    }
+
+    mutating func next(_ piece: UnsafeRawBufferPointer) throws(SealError) -> [UInt8]? {
+        isSmall ? try small?.next(piece) : try large?.next(piece)
     }
 }

@@ -97,8 +97,9 @@ struct SegmentReader {
     ///   - limit: the committed offset of a living writer (who may claim anything), or the file's size.
     ///   - verifyingContent: checks every content record too, as recovery of a dead writer's segment must.
     ///   - durable: an offset known durable from elsewhere than the header as it was when opened.
+    ///   - contentLimit: a message with more octets of content is broken, and is read no further.
     func scan(
-        from: Int64, limit: Int64, verifyingContent: Bool, durable: Int64 = 0
+        from: Int64, limit: Int64, verifyingContent: Bool, durable: Int64 = 0, contentLimit: Int64 = .max
     ) throws(QueueError) -> SegmentScan {
         let window = FileWindow(file)
         let limit = min(limit, try file.size())
@@ -108,7 +109,8 @@ struct SegmentReader {
         var bad: [Damage] = []
         var position = from
         while position < limit {
-            switch try message(at: position, limit: limit, verifyingContent, window) {
+            let verifier = RecordVerifier(header, secret, messageOffset: position, contentLimit: contentLimit)
+            switch try message(at: position, limit: limit, verifyingContent, window, verifier) {
             case .whole(let message, let durable):
                 result.messages.append(message)
                 result.durable = max(result.durable, durable)
@@ -128,9 +130,9 @@ struct SegmentReader {
     /// The message that begins at `offset`, its content not checked; nil when it is not what was written.
     func message(at offset: Int64) throws(QueueError) -> StoredMessage? {
         let window = FileWindow(file, size: 16 << 10)
-        guard case .whole(let message, _) = try message(at: offset, limit: try file.size(), false, window) else {
-            return nil
-        }
+        let verifier = RecordVerifier(header, secret, messageOffset: offset)
+        let found = try message(at: offset, limit: try file.size(), false, window, verifier)
+        guard case .whole(let message, _) = found else { return nil }
         return message
     }
 
@@ -145,9 +147,9 @@ struct SegmentReader {
     }
 
     private func message(
-        at offset: Int64, limit: Int64, _ verifyingContent: Bool, _ window: FileWindow
+        at offset: Int64, limit: Int64, _ verifyingContent: Bool, _ window: FileWindow,
+        _ verifier: consuming RecordVerifier
     ) throws(QueueError) -> Finding {
-        var verifier = RecordVerifier(header, secret, messageOffset: offset)
         guard let (first, payload) = try record(at: offset, order: 0, limit, true, window, &verifier),
             first.kind == .envelope, let stored = StoredEnvelope(payload)
         else { return .broken(nil) }
@@ -215,6 +217,9 @@ struct SegmentReader {
 
     /// The content of a message that `scan` found.
     func content(of message: StoredMessage) -> MessageContent {
-        MessageContent(file, message, RecordVerifier(header, secret, messageOffset: message.offset))
+        MessageContent(
+            file, message,
+            RecordVerifier(
+                header, secret, messageOffset: message.offset, contentLimit: message.contentLength))
     }
 }

@@ -37,6 +37,8 @@ public struct SpoolLayout: Hashable, Sendable {
     public func path(_ place: Place) -> String { "\(root)/\(place.rawValue)" }
     public var meta: String { "\(root)/spool.meta" }
     public var trigger: String { "\(root)/trigger" }
+    /// Held locked by mail-supervise.
+    public var supervisorPID: String { "\(root)/run/supervise.pid" }
     public var controlSocket: String { "\(root)/run/control" }
 
     /// Files of mail: readable by operators, written by their owner (DESIGN §3).
@@ -76,6 +78,10 @@ public struct SpoolLayout: Hashable, Sendable {
         try makeParents(syscalls)
         let top = try makeDirectory(root, in: nil, mode: Self.rootMode, (owners.relayUID, owners.group), syscalls)
         let isUnfinished = try Directory(top).status(of: SpoolMeta.name) == nil
+        if isUnfinished, try top.status().st_mode & 0o777 == 0o700 {
+            try Self.own(top, (owners.relayUID, owners.group))
+            try top.setMode(Self.rootMode)
+        }
         for place in Place.allCases {
             try makeDirectory(
                 place.rawValue, in: top, mode: Self.mode(of: place), Self.owner(of: place, owners), syscalls,
