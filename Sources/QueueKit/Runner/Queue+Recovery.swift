@@ -133,9 +133,7 @@ extension Queue {
         guard let found = try ownJournal(segment) else {
             return (nil, [:])
         }
-        guard let contents = found, contents.header.segmentStamp == segment.stamp,
-            contents.header.keyID == segment.keyID || segment.keyID == nil
-        else {
+        guard let contents = found, contents.header.speaks(for: segment.stamp, sealedFor: segment.keyID) else {
             try refuseJournal(name)
             return (nil, [:])
         }

@@ -195,6 +195,8 @@ public final class Queue {
         drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
             || !inbox.access { $0.isEmpty }
     }
+    /// Whether files of mail lie there that could not be read: sealed for a key that is not here, above all.
+    public var hasUnread: Bool { !unreadable.isEmpty || !dropRetries.isEmpty }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.

@@ -55,7 +55,7 @@ struct RelayProgram {
         runner.run()
         trigger.stop()
         try readiness.stopping()
-        return once && queue.count > 0 ? .temporaryFailure : .success
+        return once && (queue.count > 0 || queue.hasUnread) ? .temporaryFailure : .success
     }
 
     private static func banner(_ layout: SpoolLayout, _ queue: Queue) -> String {

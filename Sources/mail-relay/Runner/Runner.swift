@@ -71,6 +71,8 @@ final class Runner {
         }
         takeLeave()
         queue.close()
+        // With nothing to do, what the queue found at its start is told here, and what closing it found always.
+        for case .report(let report) in inbox.take(within: 0) { tell(report) }
     }
 
     var isStopping: Bool { stopBy != nil }
