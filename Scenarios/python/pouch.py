@@ -1,4 +1,4 @@
-"""What the killer drives: the programs, a client of SMTP, the spool's remains."""
+"""What the drivers drive: the programs, a client of SMTP, the spool's remains."""
 import asyncio
 import json
 import os
@@ -24,10 +24,21 @@ LEFT_OVER = {
     "queue": re.compile(r"spare\.[0-9a-z]+"),
     "quarantine": re.compile(r"(?!)"),
 }
+# Those and the rest of a spool; the last two of a sealed one.
+PLACES = {"spool.meta", "trigger", "run", "spool.key", "ledger", *LEFT_OVER}
+PASSPHRASE = "a passphrase of the scenarios"
 
 
 class Failure(Exception):
     """A sentence for the person who runs the scenario."""
+
+
+class Refused(Failure):
+    """Another reply than the one that was hoped for."""
+
+    def __init__(self, reply, code):
+        super().__init__(f"mail-listen said {reply!r} instead of {code}")
+        self.reply = reply
 
 
 def free_ports(count):
@@ -82,7 +93,7 @@ class Client:
         if line.startswith(b"421"):
             raise EOFError  # The server is about to stop.
         if not line.startswith(code.encode()):
-            raise Failure(f"mail-listen said {line!r} instead of {code}")
+            raise Refused(line.decode("latin-1"), code)
 
     async def command(self, line, code):
         self.send(line.encode() + b"\r\n")
@@ -232,8 +243,9 @@ class Arrivals:
 class Bench:
     """A spool with all that works on it."""
 
-    def __init__(self, work, seed):
-        self.work, self.spool, self.conf = work, work / "spool", str(work / "pouch.conf")
+    def __init__(self, work, seed, spool=None, sealed=False):
+        self.work, self.spool, self.conf = work, spool or work / "spool", str(work / "pouch.conf")
+        self.sealed = sealed
         self.port, self.sink_port = free_ports(2)
         self.load = None
         record = work / "record"
@@ -259,8 +271,11 @@ class Bench:
         return "nobody"
 
     def configure(self, user):
-        pathlib.Path(self.conf).write_text(f"""\
-queue directory "{self.spool}"
+        sealing = f'queue encryption key "{PASSPHRASE}"\nqueue compression\n' if self.sealed else ""
+        path = pathlib.Path(self.conf)
+        path.touch(mode=0o600)
+        path.write_text(f"""\
+{sealing}queue directory "{self.spool}"
 queue ttl 1d
 bounce warn-interval 1d
 mta retry 1s
@@ -273,7 +288,9 @@ action "here" maildir "{self.work}/Maildir" user "{user}"
 match from any for domain "local.example" action "here"
 match from any for any action "out"
 """)
-        subprocess.run(["mail-queue", "-C", self.conf, "init", "--quiet"], check=True)
+        made = subprocess.run(["mail-queue", "-C", self.conf, "init", "--quiet"], capture_output=True, check=False)
+        if made.returncode != 0:
+            raise Failure(f"mail-queue init ended with {made.returncode}: {made.stderr.decode()}")
 
     def domains(self, chance):
         """Of the recipients of a message."""
@@ -281,12 +298,20 @@ match from any for any action "out"
 
     async def start(self):
         await self.sink.start()
+        await self.start_singles()
+
+    async def start_singles(self):
         for program in self.singles.values():
             await program.start()
 
-    async def change_to_supervisor(self):
+    async def stop(self):
+        if self.supervisor.process:
+            return await self.supervisor.stop(limit=100)
         for name in ("mail-listen", "mail-relay", "agent"):
             await self.singles[name].stop()
+
+    async def change_to_supervisor(self):
+        await self.stop()
         await self.supervisor.start()
 
     def answers(self, port):
@@ -314,7 +339,7 @@ match from any for any action "out"
             if time.monotonic() > end:
                 raise Failure(f"{len(left)} messages are left after {DRAIN_LIMIT} s; the first is {left[0]}")
             await asyncio.sleep(0.1)
-        await self.supervisor.stop(limit=100)
+        await self.stop()
         once = subprocess.run(["mail-relay", "--once", "-C", self.conf], capture_output=True, check=False)
         if once.returncode != 0:
             raise Failure(f"mail-relay --once ended with {once.returncode}: {once.stderr.decode()}")
@@ -325,6 +350,5 @@ match from any for any action "out"
         """What should not be in the spool any more."""
         faults = [f"{self.spool}/{place}/{path.name} is left" for place, allowed in LEFT_OVER.items()
                   for path in (self.spool / place).iterdir() if not allowed.fullmatch(path.name)]
-        known = {"spool.meta", "trigger", "run", *LEFT_OVER}
-        faults += [f"{path} is left" for path in self.spool.iterdir() if path.name not in known]
+        faults += [f"{path} is left" for path in self.spool.iterdir() if path.name not in PLACES]
         return faults
