@@ -40,6 +40,11 @@ class Load:
         # Begins nothing new while this is not set.
         self.gate = asyncio.Event()
         self.gate.set()
+        # How often, by the two ways in.
+        self.accepted = {"SMTP": 0, "mail-enqueue": 0}
+        # Takes no promise for one, and counts those.
+        self.is_deaf, self.unheard = False, 0
+        self.submission = ["mail-enqueue"]
         # What was refused for now, by what was said.
         self.refusals = {}
         self._trouble = (False, 0)
@@ -79,9 +84,13 @@ class Load:
             recipients.append(f"no.{token}@sink.example")
         return token, f"from.{token}@sink.example", recipients, header.encode() + body
 
-    def promise(self, token, recipients):
+    def promise(self, token, recipients, way):
+        if self.is_deaf:
+            self.unheard += 1
+            return
+        self.accepted[way] += 1
         for recipient in recipients:
-            self.promised[(token, recipient)] = time.monotonic()
+            self.promised[(token, recipient)] = (time.monotonic(), way)
 
     async def pause(self):
         while self.goes_on and (not self.gate.is_set() or len(self.bench.undelivered()) > self.backlog):
@@ -141,7 +150,7 @@ class Load:
                 peer.send(part)
                 await peer.drain()
             await peer.expect("250")
-            self.promise(token, recipients)
+            self.promise(token, recipients, "SMTP")
             if self.on_acknowledgement:
                 self.on_acknowledgement.pop()()
         finally:
@@ -157,7 +166,7 @@ class Load:
             before, process = self._trouble, None
             try:
                 process = await asyncio.create_subprocess_exec(
-                    "mail-enqueue", "-i", "-C", self.bench.conf, "-f", sender, *recipients,
+                    *self.submission, "-i", "-C", self.bench.conf, "-f", sender, *recipients,
                     stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
                 self.submissions.add(process)
                 said = await pouch.feed(process, content.replace(b"\r\n", b"\n"))
@@ -165,7 +174,7 @@ class Load:
                 self.submissions.discard(process)
                 self.open -= 1
             if process.returncode == 0:
-                self.promise(token, recipients)
+                self.promise(token, recipients, "mail-enqueue")
             elif process.returncode in self.refusing_statuses and self.may_fail(before):
                 self.refused(f"status {process.returncode}")
                 await asyncio.sleep(0.02)
@@ -188,6 +197,18 @@ class Load:
             task.result()
         await clients
 
+
+    async def resumption(self, what, limit):
+        """Waits until the daemons, still the same ones, take mail and deliver it again; how long that took."""
+        begin, accepted, arrived = time.monotonic(), dict(self.accepted), len(self.bench.arrivals.all)
+        while (pause := time.monotonic() - begin) < limit:
+            self.bench.check_alive(what)
+            self.bench.arrivals.look()
+            if len(self.bench.arrivals.all) > arrived and all(self.accepted[w] > accepted[w] for w in accepted):
+                return pause
+            await asyncio.sleep(0.02)
+        raise Failure(f"{what}: {limit} s after it: accepted {self.accepted} (before {accepted}),"
+                      f" arrived {len(self.bench.arrivals.all)} (before {arrived})")
 
     @property
     def something_to_lose(self):
@@ -227,6 +248,10 @@ class Verdict:
         after = RETURNED_AFTER if recipient.startswith("no.") else ANSWERED_AFTER
         return any(when - after <= moment <= when + ANSWERED_BEFORE for moment in self.moments)
 
+    def near_promise(self, token, recipient):
+        when = self.promised[token, recipient][0]
+        return [f"{when - m:.6f}" for m in self.moments if abs(m - when) < 1]
+
     def near(self, when):
         return [f"{moment:.3f}" for moment in self.moments if abs(moment - when) < 5]
 
@@ -236,7 +261,8 @@ class Verdict:
               f"lost {len(self.lost)}, damaged {len(self.damaged)}")
 
     def faults(self, least):
-        yield from (f"lost: {token} for {recipient}" for token, recipient in self.lost[:20])
+        yield from (f"lost: {token} for {recipient}, taken by {self.promised[token, recipient][1]} {self.near_promise(token, recipient)}"
+                    for token, recipient in self.lost[:20])
         yield from (f"damaged: {token} for {recipient}" for token, recipient in self.damaged[:20])
         for key in self.unexcused[:20]:
             times = sorted(self.arrivals[key])

@@ -245,7 +245,7 @@ class Bench:
 
     def __init__(self, work, seed, spool=None, sealed=False):
         self.work, self.spool, self.conf = work, spool or work / "spool", str(work / "pouch.conf")
-        self.sealed = sealed
+        self.sealed, self.left_over = sealed, dict(LEFT_OVER)
         self.port, self.sink_port = free_ports(2)
         self.load = None
         record = work / "record"
@@ -314,6 +314,11 @@ match from any for any action "out"
         await self.stop()
         await self.supervisor.start()
 
+    def check_alive(self, what):
+        for program in self.singles.values():
+            if program.process.returncode is not None:
+                raise Failure(f"{what}: {program.name} ended with {program.process.returncode}")
+
     def answers(self, port):
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -346,9 +351,13 @@ match from any for any action "out"
         await self.sink.kill()
         self.arrivals.look()
 
+    def allow(self, place, pattern):
+        """More names may be left there."""
+        self.left_over[place] = re.compile(pattern)
+
     def remains(self):
         """What should not be in the spool any more."""
-        faults = [f"{self.spool}/{place}/{path.name} is left" for place, allowed in LEFT_OVER.items()
+        faults = [f"{self.spool}/{place}/{path.name} is left" for place, allowed in self.left_over.items()
                   for path in (self.spool / place).iterdir() if not allowed.fullmatch(path.name)]
         faults += [f"{path} is left" for path in self.spool.iterdir() if path.name not in PLACES]
         return faults
