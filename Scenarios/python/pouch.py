@@ -1,5 +1,6 @@
 """What the drivers drive: the programs, a client of SMTP, the spool's remains."""
 import asyncio
+import atexit
 import json
 import os
 import pathlib
@@ -26,6 +27,7 @@ LEFT_OVER = {
 }
 # Those and the rest of a spool; the last two of a sealed one.
 PLACES = {"spool.meta", "trigger", "run", "spool.key", "ledger", *LEFT_OVER}
+SETTINGS = "queue ttl 1d\nmta retry 1s\n"
 PASSPHRASE = "a passphrase of the scenarios"
 
 
@@ -107,6 +109,8 @@ class Program:
     def __init__(self, bench, name, *command, tells_ready=True):
         self.bench, self.name, self.command, self.tells_ready = bench, name, command, tells_ready
         self.process = None
+        # Whatever happens to the driver, nobody stays behind.
+        atexit.register(lambda: self.process and self.process.returncode is None and kill(self.process))
         self.log = open(bench.work / f"{name.replace(' ', '')}.log", "ab")
 
     async def start(self):
@@ -243,7 +247,7 @@ class Arrivals:
 class Bench:
     """A spool with all that works on it."""
 
-    def __init__(self, work, seed, spool=None, sealed=False):
+    def __init__(self, work, seed, spool=None, sealed=False, settings=SETTINGS, calm=False):
         self.work, self.spool, self.conf = work, spool or work / "spool", str(work / "pouch.conf")
         self.sealed, self.left_over = sealed, dict(LEFT_OVER)
         self.port, self.sink_port = free_ports(2)
@@ -251,9 +255,10 @@ class Bench:
         record = work / "record"
         record.touch()
         self.arrivals = Arrivals(record, work / "Maildir")
-        self.configure(self.deliverer())
+        self.user = self.deliverer()
+        self.configure(settings)
         self.sink = Program(self, "sink", sys.executable, str(HERE / "sink.py"), str(self.sink_port), str(record),
-                            str(seed), tells_ready=False)
+                            str(seed), *(["calm"] if calm else []), tells_ready=False)
         self.singles = {
             "agent": Program(self, "agent", "mail-relay", "--agent", "-C", self.conf),
             "mail-relay": Program(self, "mail-relay", "mail-relay", "-C", self.conf),
@@ -270,21 +275,19 @@ class Bench:
         os.chown(self.work / "Maildir", account.pw_uid, account.pw_gid)
         return "nobody"
 
-    def configure(self, user):
+    def configure(self, settings):
         sealing = f'queue encryption key "{PASSPHRASE}"\nqueue compression\n' if self.sealed else ""
         path = pathlib.Path(self.conf)
         path.touch(mode=0o600)
         path.write_text(f"""\
 {sealing}queue directory "{self.spool}"
-queue ttl 1d
-bounce warn-interval 1d
-mta retry 1s
+{settings}bounce warn-interval 1d
 agent socket "{self.work}/agent.sock"
 supervise user none
 smtp limit max-mails 1000
 listen on 127.0.0.1 port {self.port} hostname kills.example
 action "out" relay host "smtp://127.0.0.1:{self.sink_port}"
-action "here" maildir "{self.work}/Maildir" user "{user}"
+action "here" maildir "{self.work}/Maildir" user "{self.user}"
 match from any for domain "local.example" action "here"
 match from any for any action "out"
 """)
@@ -337,13 +340,17 @@ match from any for any action "out"
             raise Failure(f"mail-queue list ended with {found.returncode}: {found.stderr.decode()}")
         return [json.loads(line) for line in found.stdout.splitlines()]
 
-    async def drain(self):
-        """Until the queue is empty; then all stop in order, and nothing is left for another run."""
+    async def settle(self):
+        """Until the queue is empty."""
         end = time.monotonic() + DRAIN_LIMIT
         while left := self.listing():
             if time.monotonic() > end:
                 raise Failure(f"{len(left)} messages are left after {DRAIN_LIMIT} s; the first is {left[0]}")
             await asyncio.sleep(0.1)
+
+    async def drain(self):
+        """Until the queue is empty; then all stop in order, and nothing is left for another run."""
+        await self.settle()
         await self.stop()
         once = subprocess.run(["mail-relay", "--once", "-C", self.conf], capture_output=True, check=False)
         if once.returncode != 0:
