@@ -18,7 +18,7 @@ export HOME ?= $(shell getent passwd $$(id -u) | cut -d: -f6)
 export PATH := $(PATH):$(dir $(SWIFT))
 
 BUILD_PACKAGES := libssl-dev zlib1g-dev libc6-dev pkg-config
-TEST_PACKAGES := $(BUILD_PACKAGES) mandoc strace swaks python3 python3-aiosmtpd iproute2 util-linux procps jq
+TEST_PACKAGES := $(BUILD_PACKAGES) mandoc strace swaks python3 python3-aiosmtpd iproute2 util-linux mount e2fsprogs procps jq
 
 .PHONY: all build debug run test format lint manuals units scenarios interop soak bench install clean \
 	build-packages test-packages toolchain

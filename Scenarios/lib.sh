@@ -1,5 +1,6 @@
 # What scenarios share: a folder, a configuration, processes that end with the scenario, checks that count. Sourced.
 set -u
+scenarios=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${POUCH_BIN:?the folder of the programs}"
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/pouch.XXXXXX")
 chmod 755 "$work"
@@ -113,6 +114,31 @@ need_test_mail() {
 need_opensmtpd() {
     unpacked opensmtpd opensmtpd usr/sbin/smtpd
     SMTPD=$unpacked/usr/sbin/smtpd SMTPD_MANUALS=$unpacked/usr/share/man SMTPD_CONF=$unpacked/etc/smtpd.conf
+}
+
+# python FILE WORDS... - with the modules that the drivers share.
+python() { PYTHONPATH="$scenarios/python" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
+
+# drive DRIVER NAME WORDS... - with an empty folder of that name before the words; its counts are in $work/NAME.counts.
+drive() {
+    local driver=$1 name=$2
+    shift 2
+    mkdir -p "$work/$name"
+    chmod 755 "$work/$name"
+    python "$driver" "$work/$name" "$@" >"$work/$name.counts" 2>&1 && return
+    for log in "$work/$name"/*.log; do
+        echo "--- $(basename "$log")"
+        tail -6 "$log"
+    done
+    echo "--- the counts"
+    tail -25 "$work/$name.counts"
+    fail "$(basename "$(dirname "$driver")") $name $*"
+}
+
+# can_not REASON - the scenario can't run here.
+can_not() {
+    echo "$*"
+    exit 77
 }
 
 finish() { echo "ok $checks checks"; }

@@ -14,7 +14,7 @@ import SystemPackage
 /// The calls, by kind, so that a test can name one without its arguments.
 enum CallKind: String, CaseIterable, Sendable {
     case open, close, pread, pwrite, write, fdatasync, fsync, ftruncate, fallocate, fstat, fstatat, fchmod, fchown,
-        flock, linkUnnamed, rename, replace, unlink, mkdir, mkfifo, list
+        flock, linkUnnamed, rename, replace, unlink, mkdir, mkfifo, list, room
 }
 
 extension QueueKit.Operation {
@@ -41,6 +41,7 @@ extension QueueKit.Operation {
         case .mkdir: .mkdir
         case .mkfifo: .mkfifo
         case .list: .list
+        case .room: .room
         }
     }
 }
@@ -198,7 +199,7 @@ extension CallKind {
         case .open, .pwrite, .write, .fdatasync, .fsync, .ftruncate, .fallocate, .fchmod, .fchown, .linkUnnamed,
             .rename, .replace, .unlink, .mkdir, .mkfifo:
             true
-        case .close, .pread, .fstat, .fstatat, .flock, .list: false
+        case .close, .pread, .fstat, .fstatat, .flock, .list, .room: false
         }
     }
 }

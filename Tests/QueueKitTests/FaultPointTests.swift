@@ -30,6 +30,8 @@ private enum PointFault: Hashable {
             case .unlink: [.ioError, .permissionDenied, .readOnlyFileSystem]
             case .mkdir, .mkfifo: [.noSpace, .permissionDenied, .readOnlyFileSystem]
             case .list: [.ioError, .permissionDenied, .tooManyOpenFiles]
+            // Whoever can't tell what room there is finds out when it writes.
+            case .room: [.ioError, .noFunction]
             case .close: []
             }
         return errors.map(PointFault.error) + (kind == .pwrite ? [.short] : [])

@@ -28,6 +28,7 @@ public final class OfflineDrop {
         directory = Directory(
             try OpenFile(
                 layout.path(.offline), flags: pouch_o_path | O_DIRECTORY, syscalls: syscalls))
+        try RoomFloor.check(directory.handle)
         segment = try SingleSegment(
             in: directory, role: .submitter, mode: SpoolLayout.dropMode, protection, clock: clock)
         do throws(QueueError) {
@@ -39,7 +40,11 @@ public final class OfflineDrop {
     }
 
     /// Adds content: lines ending with CRLF.
-    public func append(_ bytes: [UInt8]) throws(QueueError) { try segment.append(bytes) }
+    public func append(_ bytes: [UInt8]) throws(QueueError) {
+        // Each piece, for a large message may be larger than what is left.
+        try RoomFloor.check(directory.handle, octets: bytes.count)
+        try segment.append(bytes)
+    }
 
     /// Makes the drop durable and wakes the runner. After it returns, the message is Pouch's.
     public func commit() throws(QueueError) {

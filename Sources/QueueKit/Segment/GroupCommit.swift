@@ -114,6 +114,7 @@ private struct CommitLoop {
         var rest = batch[...]
         while !rest.isEmpty {
             do throws(QueueError) {
+                try store.makeSureOfRoom()
                 let writer = try segment()
                 let (placements, count) = try encode(rest, for: writer)
                 try writer.append(buffer)

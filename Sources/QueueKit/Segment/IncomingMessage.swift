@@ -143,6 +143,8 @@ public final class IncomingMessage: Sendable {
         init(_ stored: StoredEnvelope, _ intake: Intake) { (self.stored, self.intake) = (stored, intake) }
 
         func append(_ bytes: [UInt8]) throws(QueueError) {
+            // Each piece, for a large message may be larger than what is left.
+            try intake.store.makeSureOfRoom()
             let segment = try opened()
             try segment.append(bytes)
         }

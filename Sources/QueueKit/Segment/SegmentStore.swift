@@ -42,6 +42,8 @@ protocol SegmentStore: Sendable {
     /// Frees a segment whose messages are all final: it becomes a spare or goes. Once that is durable, `last` removes
     /// what is known of it; nobody writes over the file before `last` returned.
     func retire(_ name: SegmentName, last: () throws(QueueError) -> Void) throws(QueueError)
+    /// - Throws: QueueError with ENOSPC when new mail must not take what room is left.
+    func makeSureOfRoom() throws(QueueError)
     /// Makes a spare when there is none: called when a segment fills so fast that the next will be wanted soon.
     func prepareSpare() throws(QueueError)
     /// Whether the segment's file exists.
@@ -85,6 +87,11 @@ struct DirectorySegmentStore: SegmentStore {
             throw error
         }
         return SegmentWriter(unnamed.file, name: name, start, prepared: false)
+    }
+
+    /// Only what comes from outside is kept out: the runner's own messages are how the queue gets smaller.
+    func makeSureOfRoom() throws(QueueError) {
+        if place == .incoming { try RoomFloor.check(directory.handle) }
     }
 
     func prepareSpare() throws(QueueError) { try spares.prepare() }

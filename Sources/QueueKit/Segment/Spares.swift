@@ -48,6 +48,7 @@ struct Spares: Sendable {
     /// Makes a new spare, all blocks written, unless there is one.
     func prepare() throws(QueueError) {
         guard try !directory.names().contains(where: { $0.hasPrefix(Self.prefix) }) else { return }
+        try RoomFloor.check(directory.handle, octets: Int(Self.segmentSize))
         let token = QueueID.make(clock).description
         let unnamed = try directory.openUnnamed(mode: SpoolLayout.fileMode, token: token)
         do throws(QueueError) {

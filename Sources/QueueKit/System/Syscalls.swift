@@ -34,6 +34,8 @@ public enum Operation {
     case mkdir(directory: Int32, path: String, mode: UInt32)
     case mkfifo(directory: Int32, path: String, mode: UInt32)
     case list(Int32, NameList)
+    /// fstatvfs(3).
+    case room(Int32, UnsafeMutablePointer<statvfs>)
 }
 
 /// Where `list` puts the names it finds.
@@ -98,6 +100,7 @@ public struct LibC: Syscalls {
         case .mkdir(let directory, let path, let mode): Int(mkdirat(directory, path, mode))
         case .mkfifo(let directory, let path, let mode): Int(mkfifoat(directory, path, mode))
         case .list(let file, let into): list(file, into)
+        case .room(let file, let into): Int(fstatvfs(file, into))
         }
     }
 

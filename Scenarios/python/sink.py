@@ -1,13 +1,13 @@
 """The receiving end of the kills: an SMTP server in a process of its own, so that it can be killed too.
 
-sink.py PORT RECORD SEED - writes a line to RECORD for each recipient just before it answers the final dot with 250:
+sink.py PORT RECORD SEED [calm] - writes a line to RECORD for each recipient just before it answers the final dot with 250:
 
     TIME delivered TOKEN RECIPIENT      a message of the load, its body whole
     TIME returned TOKEN RECIPIENT       a DSN that names the recipient as failed
     TIME damaged TOKEN RECIPIENT        a message whose body is not what was sent: never right
 
 TIME is that of the monotonic clock, in seconds. Recipients that begin with "no." get 550. So that the queue has more
-than one kind of work, some are deferred: 451 to RCPT, 451 to the final dot, a connection that breaks off.
+than one kind of work, some are deferred unless it is calm: 451 to RCPT, 451 to the final dot, a connection that breaks off.
 """
 import asyncio
 import hashlib
@@ -43,8 +43,8 @@ def lines_for(reverse_path, recipients, content):
 
 
 class Session:
-    def __init__(self, reader, writer, record, chance):
-        self.reader, self.writer, self.record, self.chance = reader, writer, record, chance
+    def __init__(self, reader, writer, record, chance, calm):
+        self.reader, self.writer, self.record, self.chance, self.calm = reader, writer, record, chance, calm
         self.reset()
 
     def reset(self):
@@ -84,7 +84,7 @@ class Session:
     def judge(self, recipient):
         if recipient.startswith("no."):
             return "550 5.1.1 no such user here"
-        if self.chance.random() < 0.03:
+        if not self.calm and self.chance.random() < 0.03:
             return "451 4.3.2 not now"
         self.recipients.append(recipient)
         return "250 2.1.5 recipient ok"
@@ -101,7 +101,7 @@ class Session:
             lines.append(line[1:] if line.startswith(b".") else line)
         # Work takes a while, and what may be hit by a kill is not only the reading.
         await asyncio.sleep(self.chance.random() * 0.02)
-        mishap = self.chance.random()
+        mishap = 1 if self.calm else self.chance.random()
         if mishap < 0.02:
             return False
         if mishap < 0.05:
@@ -120,13 +120,13 @@ class Session:
         os.write(self.record, "".join(line + "\n" for line in lines).encode())
 
 
-async def main(port, path, seed):
+async def main(port, path, seed, *calm):
     record = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     chance = random.Random(seed)
 
     async def serve(reader, writer):
         try:
-            await Session(reader, writer, record, chance).run()
+            await Session(reader, writer, record, chance, bool(calm)).run()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # The other side was killed.
         finally:
@@ -138,4 +138,4 @@ async def main(port, path, seed):
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))

@@ -1,5 +1,6 @@
-"""What the killer drives: the programs, a client of SMTP, the spool's remains."""
+"""What the drivers drive: the programs, a client of SMTP, the spool's remains."""
 import asyncio
+import atexit
 import json
 import os
 import pathlib
@@ -24,10 +25,22 @@ LEFT_OVER = {
     "queue": re.compile(r"spare\.[0-9a-z]+"),
     "quarantine": re.compile(r"(?!)"),
 }
+# Those and the rest of a spool; the last two of a sealed one.
+PLACES = {"spool.meta", "trigger", "run", "spool.key", "ledger", *LEFT_OVER}
+SETTINGS = "queue ttl 1d\nmta retry 1s\n"
+PASSPHRASE = "a passphrase of the scenarios"
 
 
 class Failure(Exception):
     """A sentence for the person who runs the scenario."""
+
+
+class Refused(Failure):
+    """Another reply than the one that was hoped for."""
+
+    def __init__(self, reply, code):
+        super().__init__(f"mail-listen said {reply!r} instead of {code}")
+        self.reply = reply
 
 
 def free_ports(count):
@@ -82,7 +95,7 @@ class Client:
         if line.startswith(b"421"):
             raise EOFError  # The server is about to stop.
         if not line.startswith(code.encode()):
-            raise Failure(f"mail-listen said {line!r} instead of {code}")
+            raise Refused(line.decode("latin-1"), code)
 
     async def command(self, line, code):
         self.send(line.encode() + b"\r\n")
@@ -96,6 +109,8 @@ class Program:
     def __init__(self, bench, name, *command, tells_ready=True):
         self.bench, self.name, self.command, self.tells_ready = bench, name, command, tells_ready
         self.process = None
+        # Whatever happens to the driver, nobody stays behind.
+        atexit.register(lambda: self.process and self.process.returncode is None and kill(self.process))
         self.log = open(bench.work / f"{name.replace(' ', '')}.log", "ab")
 
     async def start(self):
@@ -232,16 +247,18 @@ class Arrivals:
 class Bench:
     """A spool with all that works on it."""
 
-    def __init__(self, work, seed):
-        self.work, self.spool, self.conf = work, work / "spool", str(work / "pouch.conf")
+    def __init__(self, work, seed, spool=None, sealed=False, settings=SETTINGS, calm=False):
+        self.work, self.spool, self.conf = work, spool or work / "spool", str(work / "pouch.conf")
+        self.sealed, self.left_over = sealed, dict(LEFT_OVER)
         self.port, self.sink_port = free_ports(2)
         self.load = None
         record = work / "record"
         record.touch()
         self.arrivals = Arrivals(record, work / "Maildir")
-        self.configure(self.deliverer())
+        self.user = self.deliverer()
+        self.configure(settings)
         self.sink = Program(self, "sink", sys.executable, str(HERE / "sink.py"), str(self.sink_port), str(record),
-                            str(seed), tells_ready=False)
+                            str(seed), *(["calm"] if calm else []), tells_ready=False)
         self.singles = {
             "agent": Program(self, "agent", "mail-relay", "--agent", "-C", self.conf),
             "mail-relay": Program(self, "mail-relay", "mail-relay", "-C", self.conf),
@@ -258,22 +275,25 @@ class Bench:
         os.chown(self.work / "Maildir", account.pw_uid, account.pw_gid)
         return "nobody"
 
-    def configure(self, user):
-        pathlib.Path(self.conf).write_text(f"""\
-queue directory "{self.spool}"
-queue ttl 1d
-bounce warn-interval 1d
-mta retry 1s
+    def configure(self, settings):
+        sealing = f'queue encryption key "{PASSPHRASE}"\nqueue compression\n' if self.sealed else ""
+        path = pathlib.Path(self.conf)
+        path.touch(mode=0o600)
+        path.write_text(f"""\
+{sealing}queue directory "{self.spool}"
+{settings}bounce warn-interval 1d
 agent socket "{self.work}/agent.sock"
 supervise user none
 smtp limit max-mails 1000
 listen on 127.0.0.1 port {self.port} hostname kills.example
 action "out" relay host "smtp://127.0.0.1:{self.sink_port}"
-action "here" maildir "{self.work}/Maildir" user "{user}"
+action "here" maildir "{self.work}/Maildir" user "{self.user}"
 match from any for domain "local.example" action "here"
 match from any for any action "out"
 """)
-        subprocess.run(["mail-queue", "-C", self.conf, "init", "--quiet"], check=True)
+        made = subprocess.run(["mail-queue", "-C", self.conf, "init", "--quiet"], capture_output=True, check=False)
+        if made.returncode != 0:
+            raise Failure(f"mail-queue init ended with {made.returncode}: {made.stderr.decode()}")
 
     def domains(self, chance):
         """Of the recipients of a message."""
@@ -281,13 +301,26 @@ match from any for any action "out"
 
     async def start(self):
         await self.sink.start()
+        await self.start_singles()
+
+    async def start_singles(self):
         for program in self.singles.values():
             await program.start()
 
-    async def change_to_supervisor(self):
+    async def stop(self):
+        if self.supervisor.process:
+            return await self.supervisor.stop(limit=100)
         for name in ("mail-listen", "mail-relay", "agent"):
             await self.singles[name].stop()
+
+    async def change_to_supervisor(self):
+        await self.stop()
         await self.supervisor.start()
+
+    def check_alive(self, what):
+        for program in self.singles.values():
+            if program.process.returncode is not None:
+                raise Failure(f"{what}: {program.name} ended with {program.process.returncode}")
 
     def answers(self, port):
         try:
@@ -307,24 +340,31 @@ match from any for any action "out"
             raise Failure(f"mail-queue list ended with {found.returncode}: {found.stderr.decode()}")
         return [json.loads(line) for line in found.stdout.splitlines()]
 
-    async def drain(self):
-        """Until the queue is empty; then all stop in order, and nothing is left for another run."""
+    async def settle(self):
+        """Until the queue is empty."""
         end = time.monotonic() + DRAIN_LIMIT
         while left := self.listing():
             if time.monotonic() > end:
                 raise Failure(f"{len(left)} messages are left after {DRAIN_LIMIT} s; the first is {left[0]}")
             await asyncio.sleep(0.1)
-        await self.supervisor.stop(limit=100)
+
+    async def drain(self):
+        """Until the queue is empty; then all stop in order, and nothing is left for another run."""
+        await self.settle()
+        await self.stop()
         once = subprocess.run(["mail-relay", "--once", "-C", self.conf], capture_output=True, check=False)
         if once.returncode != 0:
             raise Failure(f"mail-relay --once ended with {once.returncode}: {once.stderr.decode()}")
         await self.sink.kill()
         self.arrivals.look()
 
+    def allow(self, place, pattern):
+        """More names may be left there."""
+        self.left_over[place] = re.compile(pattern)
+
     def remains(self):
         """What should not be in the spool any more."""
-        faults = [f"{self.spool}/{place}/{path.name} is left" for place, allowed in LEFT_OVER.items()
+        faults = [f"{self.spool}/{place}/{path.name} is left" for place, allowed in self.left_over.items()
                   for path in (self.spool / place).iterdir() if not allowed.fullmatch(path.name)]
-        known = {"spool.meta", "trigger", "run", *LEFT_OVER}
-        faults += [f"{path} is left" for path in self.spool.iterdir() if path.name not in known]
+        faults += [f"{path} is left" for path in self.spool.iterdir() if path.name not in PLACES]
         return faults
