@@ -79,9 +79,11 @@ transaction() {
     printf 'Subject: %s\r\n\r\n%s\r\n.\r\n' "$3" "$3" >&"$1"
     hear "$1" 250
 }
+# A listener that is being replaced this moment says 421 to a session without a transaction.
 quit() {
     say "$1" QUIT
-    hear "$1" 221
+    read -r -t 20 heard <&"$1"
+    check "a reply to QUIT: ${heard%$'\r'}" grep -qE '^(221|421) ' <<<"$heard"
     eval "exec $1>&-"
 }
 # arrived USER TEXT - a message with that text lies in the user's Maildir.
