@@ -75,6 +75,8 @@ install: build
 	done
 	install -D -m 0644 etc/systemd/pouch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pouch.service
 	install -D -m 0644 etc/sysusers.d/pouch.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/pouch.conf
+	install -d $(DESTDIR)$(PREFIX)/share/pouch/examples
+	install -m 0644 etc/examples/*.conf $(DESTDIR)$(PREFIX)/share/pouch/examples
 	install -D -m 0755 etc/s6/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/run
 	install -D -m 0644 etc/s6/pouch/notification-fd $(DESTDIR)$(PREFIX)/share/pouch/s6/pouch/notification-fd
 	install -D -m 0755 etc/runit/pouch/run $(DESTDIR)$(PREFIX)/share/pouch/runit/pouch/run

@@ -110,6 +110,12 @@ need_test_mail() {
     TEST_MAIL=$unpacked/usr/lib/python3.11/test/test_email/data
 }
 
+# OpenSMTPD, whose `smtpd -n` judges configurations; sets SMTPD, and SMTPD_MANUALS with its pages.
+need_opensmtpd() {
+    unpacked opensmtpd opensmtpd usr/sbin/smtpd
+    SMTPD=$unpacked/usr/sbin/smtpd SMTPD_MANUALS=$unpacked/usr/share/man SMTPD_CONF=$unpacked/etc/smtpd.conf
+}
+
 # python FILE WORDS... - with the modules that the drivers share.
 python() { PYTHONPATH="$scenarios/python" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$@"; }
 

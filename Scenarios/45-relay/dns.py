@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A name server for one zone file: dns.py FILE PORT, on 127.0.0.1 by UDP.
 
-FILE is read anew at each question: lines of NAME TYPE VALUE, TYPE one of MX (`10 host`, `0 .`), A and AAAA, or of
+FILE is read anew at each question: lines of NAME TYPE VALUE, TYPE one of MX (`10 host`, `0 .`), A, AAAA and PTR, or of
 NAME SERVFAIL. A name that has no line does not exist. FILE.asked gets a line `NAME TYPE` for each question.
 """
 import ipaddress
@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 
-TYPES = {"A": 1, "MX": 15, "AAAA": 28}
+TYPES = {"A": 1, "PTR": 12, "MX": 15, "AAAA": 28}
 NAMES = {number: name for name, number in TYPES.items()}
 
 
@@ -31,6 +31,8 @@ def data(kind, value):
     if kind == "MX":
         preference, host = value.split()
         return struct.pack(">H", int(preference)) + encoded(host)
+    if kind == "PTR":
+        return encoded(value)
     return ipaddress.ip_address(value).packed
 
 

@@ -140,6 +140,7 @@ static int read_record(const ns_msg *message, const ns_rr *rr, pouch_dns_record 
         memcpy(record->address, ns_rr_rdata(*rr), length);
         return 1;
     case POUCH_DNS_CNAME:
+    case POUCH_DNS_PTR:
         return read_target(message, rr, 0, record->target) == 0 ? 1 : -1;
     case POUCH_DNS_MX:
         if (length < 3)

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -242,6 +243,15 @@ int pouch_peer_credentials(int descriptor, pid_t *pid, uid_t *uid, gid_t *gid)
 int pouch_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC); }
 
 int pouch_make_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+void pouch_set_file_identity(uid_t uid, gid_t gid)
+{
+    // The group first: with another's uid it could not be taken any more, and the uid first on the way back.
+    if (uid == geteuid())
+        setfsuid(uid);
+    setfsgid(gid);
+    setfsuid(uid);
+}
 
 int pouch_is_dumpable(void) { return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0); }
 

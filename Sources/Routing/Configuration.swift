@@ -180,15 +180,26 @@ public struct Rule: Hashable, Sendable {
         case fromAny
         /// Submitted here: mail-enqueue, the loopback addresses, a Unix socket.
         case fromLocal
+        /// Submitted by mail-enqueue or over a Unix socket; no address of any network.
+        case fromSocket
         case fromSource(TableReference)
+        /// `from rdns`: the client's address has a name in DNS, one of these; nil takes any name.
+        case fromName(TableReference?)
         case fromMailFrom(TableReference)
         case fromAuthenticated
+        /// Authenticated as one of these.
+        case fromUser(TableReference)
         case forAny
         /// `localhost` and the machine's own name.
         case forLocal
         case forDomain(TableReference)
         case forRecipient(TableReference)
-        case tag(String)
+        /// `tag` of the listener.
+        case tag(TableReference)
+        /// What the client called itself.
+        case helo(TableReference)
+        /// The session is protected by TLS.
+        case tls
     }
     public var conditions: [Condition]
     public var outcome: Outcome
@@ -202,8 +213,10 @@ public struct Rule: Hashable, Sendable {
     }
 }
 
-/// `<name>`, or a value written in place, which is a list of one.
+/// `<name>`, or a value written in place, which is a list of one; with `regex` before it, expressions of regex(7).
 public enum TableReference: Hashable, Sendable {
     case named(String)
     case values([String])
+    case namedExpressions(String)
+    case expressions([String])
 }

@@ -22,6 +22,11 @@ public struct ConfigurationError: StatedFailure, Hashable, Sendable, CustomStrin
     public let message: String
     /// The blanks before the caret.
     let indent: String
+    /// What is wrong besides: all that a release does not support is told at once.
+    public private(set) var further: [ConfigurationError] = []
+
+    /// Others told after this one; more than anybody reads.
+    static let furtherLimit = 50
 
     public init(file: String, message: String) {
         (self.file, self.line, self.column, self.sourceLine, self.indent) = (file, 0, 0, "", "")
@@ -36,9 +41,17 @@ public struct ConfigurationError: StatedFailure, Hashable, Sendable, CustomStrin
         self.message = message
     }
 
-    /// One line, or three: the sentence, the source line, the caret.
+    /// One line, or three: the sentence, the source line, the caret; then those of what is wrong besides.
     public var lines: [String] {
-        line > 0 ? ["\(file):\(line):\(column): \(message)", sourceLine, "\(indent)^"] : ["\(file): \(message)"]
+        let own =
+            line > 0 ? ["\(file):\(line):\(column): \(message)", sourceLine, "\(indent)^"] : ["\(file): \(message)"]
+        return own + further.flatMap(\.lines)
+    }
+
+    func followed(by others: some Collection<ConfigurationError>) -> ConfigurationError {
+        var error = self
+        error.further = Array(others.prefix(Self.furtherLimit))
+        return error
     }
 
     /// EX_CONFIG.

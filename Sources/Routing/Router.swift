@@ -10,16 +10,20 @@ public struct Router: Sendable {
     public let localNames: [String]
     private let matcher: RuleMatcher<TableSet>
     private let readInclude: @Sendable (String) throws(UnreadableFile) -> String
+    private let timeLimit: Duration
 
-    /// - Parameter readInclude: gives the text of an `:include:` file.
+    /// - Parameters:
+    ///   - timeLimit: for one address.
+    ///   - readInclude: gives the text of an `:include:` file.
     public init(
         configuration: Configuration, tables: TableSet, localNames: [String],
+        timeLimit: Duration = Expander.timeLimit,
         readInclude: @escaping @Sendable (String) throws(UnreadableFile) -> String = IncludeFile.read
     ) {
         (self.configuration, self.tables) = (configuration, tables)
         self.localNames = localNames + configuration.listeners.compactMap(\.hostname)
         matcher = RuleMatcher(rules: configuration.rules, localNames: self.localNames, lookups: tables)
-        self.readInclude = readInclude
+        (self.readInclude, self.timeLimit) = (readInclude, timeLimit)
     }
 
     /// The same rules over other tables of the same names.
@@ -27,6 +31,7 @@ public struct Router: Sendable {
 
     private init(_ router: Router, tables: TableSet) {
         (configuration, localNames, readInclude) = (router.configuration, router.localNames, router.readInclude)
+        timeLimit = router.timeLimit
         self.tables = tables
         matcher = RuleMatcher(rules: configuration.rules, localNames: localNames, lookups: tables)
     }
@@ -34,6 +39,14 @@ public struct Router: Sendable {
     /// The first rule that holds for one recipient.
     public func match(_ facts: MatchFacts) -> MatchOutcome {
         matcher.firstMatch(facts)
+    }
+
+    /// Why the rules come to what `match` says: each rule up to the one that decides.
+    public func explain(_ facts: MatchFacts) -> [RuleVerdict] { matcher.explain(facts) }
+
+    /// The same for an address that an alias gave.
+    public func explain(_ facts: MatchFacts, forwardedTo mailbox: Mailbox) -> [RuleVerdict] {
+        matcher.explain(facts.forwarded(to: mailbox))
     }
 
     /// The tree of the facts' recipient, its rule included. Addresses that aliases give are matched again, as from here.
@@ -48,16 +61,23 @@ public struct Router: Sendable {
 
     private func run(_ start: Expander, _ facts: MatchFacts) -> Expansion {
         var expander = start
-        while let question = expander.next() { expander.answer(answer(question, facts)) }
+        let end = ContinuousClock.now.advanced(by: timeLimit)
+        while let question = expander.next() {
+            guard ContinuousClock.now < end else {
+                expander.giveUp("the address could not be expanded within \(timeLimit.logDescription)")
+                break
+            }
+            expander.answer(answer(question, facts))
+        }
         return expander.expansion
     }
 
     private func answer(_ question: Expander.Question, _ facts: MatchFacts) -> Expander.Answer {
         switch question {
         case .route(let mailbox, let isNested):
+            if isNested { return route(facts.forwarded(to: mailbox)) }
             var facts = facts
             facts.recipient = mailbox
-            if isNested { facts.client = .local }
             return route(facts)
         case .targets, .user, .include: return tables.answer(question, readInclude)
         }

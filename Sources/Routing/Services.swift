@@ -16,6 +16,9 @@ public enum TableService: String, CaseIterable, Hashable, Sendable {
         }
     }
 
+    /// Tags and users may stand in a list: being there is all that is asked of them.
+    var takesLists: Bool { !needsValues || self == .string }
+
     /// Whether `Key` and `key` are one. Users and labels are told apart as the system and their owners do.
     var foldsCase: Bool {
         switch self {

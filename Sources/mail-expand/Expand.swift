@@ -10,15 +10,17 @@ struct Expand: ParsableCommand {
         commandName: "mail-expand",
         abstract: "Shows what an address expands to, and why.",
         usage: """
-            mail-expand [-C file] [--json] [--client address] [--sender address] ADDRESS...
+            mail-expand [-C file] [--json] [--why] [SESSION...] ADDRESS... | -
+            mail-expand [-C file] [--json] [SESSION...] route ADDRESS
             mail-expand [-C file] [--json] lookup TABLE SERVICE KEY
-            mail-expand [-C file] [--json] [--client address] [--sender address] route ADDRESS
             mail-expand [-C file] [--json] build [SOURCE DATABASE]
             """,
         discussion: """
-            Prints the tree of each address with the rules, tables and lines that made it; nothing is sent. Status 0 \
-            when mail can go to every target, 67 for unknown users, 69 for other refusals, 75 when something could \
-            not be asked now.
+            Prints the tree of each address with the rules, tables and lines that made it; nothing is sent. With - the \
+            addresses come from standard input, one a line. Status 0 when mail can go to every target, 67 for unknown \
+            users, 69 for other refusals, 75 when something could not be asked now.
+
+            SESSION tells of the client that rules look at: --client, --sender, --helo, --name, --tag, --user, --tls.
             """,
         version: Version.text)
 
@@ -28,6 +30,9 @@ struct Expand: ParsableCommand {
     @Flag(help: "Print one JSON object a line.")
     var json = false
 
+    @Flag(help: "Tell of each rule that was asked why it holds or not.")
+    var why = false
+
     @Option(
         help: ArgumentHelp("Judge as for a client with this address, not as for mail from here.", valueName: "address"))
     var client: String?
@@ -36,7 +41,23 @@ struct Expand: ParsableCommand {
         help: ArgumentHelp("Judge as for mail from this sender, not from the null reverse-path.", valueName: "address"))
     var sender: String?
 
-    @Argument(help: ArgumentHelp("Addresses, or lookup, route or build with what belongs to it.", valueName: "ADDRESS"))
+    @Option(help: ArgumentHelp("What the client says in EHLO.", valueName: "name"))
+    var helo: String?
+
+    @Option(help: ArgumentHelp("What DNS calls the client; empty: it has no name.", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("The tag of the listener.", valueName: "tag"))
+    var tag: String?
+
+    @Option(help: ArgumentHelp("Judge as for a client who authenticated as this user.", valueName: "user"))
+    var user: String?
+
+    @Flag(help: "Judge as for a client under TLS.")
+    var tls = false
+
+    @Argument(
+        help: ArgumentHelp("Addresses, -, or lookup, route or build with what belongs to it.", valueName: "ADDRESS"))
     var arguments: [String]
 
     func run() throws {
@@ -44,18 +65,44 @@ struct Expand: ParsableCommand {
         case "lookup": try TableLookup(try setting(), Array(arguments.dropFirst()), json: json).run()
         case "route":
             guard arguments.count == 2 else { throw ValidationError("route takes one address") }
-            try RouteReport(try setting(), facts: facts(arguments[1]), json: json).run()
+            try RouteReport(try setting(), facts: try facts(arguments[1]), json: json).run()
         case "build":
             try TableBuild(file: file, Array(arguments.dropFirst()), json: json).run()
-        default: try TreeReport(try setting(), facts: arguments.map(facts), json: json).run()
+        case "-":
+            guard arguments.count == 1 else { throw ValidationError("- stands alone: the addresses come line by line") }
+            try expandInput()
+        default:
+            let facts = try arguments.map(facts)
+            var report = TreeReport(try setting(), json: json, why: why)
+            for facts in facts { try report.add(facts) }
+            try report.finish()
         }
     }
 
+    private func expandInput() throws {
+        let users = UserCache()
+        var report = TreeReport(try setting(users: users.lookUp), json: json, why: why)
+        var lines = AddressLines()
+        while let line = try lines.next(idle: { try report.flush() }) {
+            do {
+                guard let text = line.text else { throw CommandFailure(.dataError, "it is no text, or too long.") }
+                try report.add(try facts(text))
+            } catch let failure as CommandFailure where failure.status == .dataError {
+                report.refuse("line \(line.number) of standard input: \(failure.sentence)")
+            }
+        }
+        try report.finish()
+    }
+
     /// A configuration with its tables open.
-    private func setting() throws -> Router {
+    private func setting(
+        users: @escaping @Sendable (String) -> LookupResult<UserInfo> = SystemUsers.lookUp
+    ) throws -> Router {
         do throws(ConfigurationError) {
             let (configuration, _) = try Configuration.locate(option: file)
-            let tables = try TableSet(opening: configuration, unreadable: .isTemporary) { Diagnostic.print($0) }
+            let tables = try TableSet(opening: configuration, users: users, unreadable: .isTemporary) {
+                Diagnostic.print($0)
+            }
             return Router(configuration: configuration, tables: tables, localNames: EnvironmentFacts.localNames())
         } catch {
             Diagnostic.print(lines: error.lines)
@@ -69,7 +116,12 @@ struct Expand: ParsableCommand {
         guard let recipient = Mailbox(complete) else {
             throw CommandFailure(.dataError, "\"\(address)\" is no address. Write user or user@example.org.")
         }
-        return MatchFacts(client: try matchClient(), reversePath: try reversePath(), recipient: recipient)
+        var facts = MatchFacts(
+            client: try matchClient(), isAuthenticated: user != nil, tag: tag, reversePath: try reversePath(),
+            recipient: recipient)
+        (facts.user, facts.helo, facts.isTLS) = (user, helo, tls)
+        if let name { facts.clientName = name.isEmpty ? .none : .name(name) }
+        return facts
     }
 
     private func matchClient() throws -> MatchFacts.Client {

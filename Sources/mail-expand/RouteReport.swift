@@ -14,7 +14,8 @@ struct RouteReport {
 
     func run() throws {
         switch router.match(facts) {
-        case .temporaryFailure(let why): throw CommandFailure(.temporaryFailure, "the rules can't be asked: \(why).")
+        case .temporaryFailure(let why):
+            throw CommandFailure(.temporaryFailure, "the rules can't be asked: \(why.hasSuffix(".") ? why : why + ".")")
         case .none:
             throw CommandFailure(.unavailable, "no rule takes mail for \(facts.recipient); it would be refused.")
         case .rule(let rule, _):
@@ -41,6 +42,7 @@ struct RouteReport {
             rows.append(
                 ("source", relay.sources.isEmpty ? "chosen by the system" : relay.sources.joined(separator: ", ")))
             rows.append(("helo", relay.helo ?? "the machine's name"))
+            rows.append(("tls", "none: this release sends in clear"))
             if let sender = relay.mailFrom { rows.append(("mail-from", sender)) }
         }
         return rows

@@ -18,10 +18,17 @@ struct Check: ParsableCommand {
     @Flag(help: "First set owners and modes right, and do what a start of the runner does.")
     var fix = false
 
+    @Flag(help: "With --fix: take unsealed files that came after encryption for mail.")
+    var acceptClear = false
+
     @Flag(help: "One JSON object a line.")
     var json = false
 
     @OptionGroup var common: CommonOptions
+
+    func validate() throws {
+        if acceptClear, !fix { throw ValidationError("--accept-clear needs --fix.") }
+    }
 
     func run() throws {
         let spool = try common.openSpool()
@@ -31,7 +38,9 @@ struct Check: ParsableCommand {
         // Before root becomes the spool's owner, who may not be able to read the passphrase.
         let keys = spool.keys.reader
         if fix {
-            for line in try CheckFix(spool: spool, owners: owners).run() { try output.mended(line) }
+            for line in try CheckFix(spool: spool, owners: owners, acceptsClear: acceptClear).run() {
+                try output.mended(line)
+            }
         }
         var findings = try CheckOwners.faults(spool, owners)
         let report: CheckReport

@@ -8,6 +8,7 @@ import QueueKit
 struct CheckFix {
     let spool: Spool
     let owners: SpoolOwners
+    let acceptsClear: Bool
 
     /// - Returns: what was done, a line each.
     func run() throws -> [String] { try mendPlaces() + recover() }
@@ -39,7 +40,9 @@ struct CheckFix {
         }
         defer { queue.close() }
         let lost = try queueCall { () throws(QueueError) in try queue.writeOffMissing() }
-        return moved.lines + lost.map { "took for lost: \($0)" }
+        let clear = try acceptsClear ? queueCall { () throws(QueueError) in try queue.acceptClear() } : []
+        if !clear.isEmpty { queue.collect() }
+        return moved.lines + lost.map { "took for lost: \($0)" } + clear.map { "took for mail: \($0)" }
     }
 }
 

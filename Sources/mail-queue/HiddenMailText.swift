@@ -11,8 +11,8 @@ extension HiddenMail {
         let ages = [oldest, newest].compactMap { $0.map { ListTable.shortAge(now.since($0)) } }
         let age = Set(ages).count == 1 ? ages[0] : ages.joined(separator: " to ")
         return [
-            "\(count) not shown: \(ListTable.size(octets)) as stored, in files \(age) old, delivered ones",
-            "not yet freed among them. To open them takes the key \(keyList).",
+            "\(count) not shown: \(ListTable.size(octets)) as stored, in files \(age) old.",
+            "Delivered ones not yet freed are among them. It takes the key \(keyList).",
         ]
     }
 

@@ -13,6 +13,7 @@ struct Check {
 
     func run() throws {
         let users = try ServiceUsers.resolve(configuration.superviseUsers)
+        try TableCheck(configuration: configuration, users: users).run()
         let programs = try ServicePrograms()
         var supply = KeySupply.none
         if let encryption = configuration.queueEncryption {

@@ -81,6 +81,7 @@ struct PolicyTests {
         #expect(message.envelope.origin == .session(origin))
         #expect(message.envelope.reversePath.description == "a@example.test")
         #expect(message.envelope.recipients.map(\.forwardPath.description) == ["b@example.test"])
+        #expect(message.envelope.recipients.map(\.action) == ["out"])
         let content = try #require(try listener.layout.contents().first)
         let trace = "Received: from client.example ([192.0.2.1])\r\n\tby mx.example.test (Pouch) with ESMTP\r\n"
         #expect(content.hasPrefix(trace + "\tid \(message.id)\r\n\tfor <b@example.test>;\r\n"))

@@ -184,4 +184,18 @@ struct LogBufferTests {
         #expect(found.hasPrefix("<6>0123456789\n"))
         #expect(found.contains("log lines were lost here") || found.count { $0 == "\n" } == 4)
     }
+
+    @Test func actionsAreNotedWithinTheirTransaction() throws {
+        let actions = ChosenActions()
+        let recipient = try mailbox("a@b.example")
+        actions.note("late", for: recipient, 1)
+        #expect(actions.take(1).isEmpty)
+        actions.begin(1)
+        actions.note("one", for: recipient, 1)
+        #expect(actions.take(2).isEmpty && actions.take(1) == [recipient: "one"] && actions.take(1).isEmpty)
+        actions.begin(1)
+        actions.note("one", for: recipient, 1)
+        actions.begin(1)
+        #expect(actions.take(1).isEmpty)
+    }
 }

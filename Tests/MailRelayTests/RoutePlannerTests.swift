@@ -94,11 +94,38 @@ import Testing
         #expect(members.map(\.action) == ["local", "out"] && refused.isEmpty)
         #expect(members.map(\.originalRecipient) == Array(repeating: "rfc822;list@here.example", count: 2))
         for member in members {
-            guard case .deliver = planner.decide(member, of: message) else {
+            guard case .deliver = planner.decide(member, of: message, isMember: true) else {
                 Issue.record("\(member.forwardPath) is expanded again")
                 return
             }
         }
+    }
+
+    /// What the rules chose when the mail came stays, by its name; what that name means is today's matter.
+    @Test func queuedMailFollowsTheActionOfTheDay() throws {
+        var message = try envelope("x@away.example")
+        message.recipients[0].action = "out"
+        let rules = "match from local for any reject"
+        let today = try planner("action \"out\" relay host smtp://today.example\n\(rules)")
+        guard case .deliver(let hop, _, "out") = today.decide(message.recipients[0], of: message) else {
+            Issue.record("not delivered")
+            return
+        }
+        #expect(hop.place == .hosts([RelayHost(host: "today.example")]))
+        // Without an action of that name the rules of the day decide.
+        let gone = try planner("action \"new\" relay\nmatch from local for any action \"new\"")
+        guard case .deliver(_, _, "new") = gone.decide(message.recipients[0], of: message) else {
+            Issue.record("not by the rules")
+            return
+        }
+        // Aliases of the action are followed, once.
+        message = try envelope("list@elsewhere.example")
+        message.recipients[0].action = "local"
+        guard case .expand(let members, _) = try planner(text).decide(message.recipients[0], of: message) else {
+            Issue.record("not expanded")
+            return
+        }
+        #expect(members.map(\.forwardPath.description) == ["root@elsewhere.example", "far@away.example"])
     }
 
     @Test(arguments: [("broken", 450, true), ("gone", 550, false), ("no-such-user-here", 550, false)])

@@ -242,7 +242,8 @@ import Testing
             }
             for segment in segments.prefix(3) { try free(segment, ledger) }
             guard let (again, findings) = try? world.open() else { return }
-            #expect(findings.isEmpty)
+            // On a full disk it is said, and nothing else is wrong.
+            #expect(findings.allSatisfy { if case .unwritten = $0 { true } else { false } })
             try free(segments[3], again)
         }
 

@@ -211,6 +211,28 @@ private enum Kind: CaseIterable {
         #expect(try #require(blind.hidden.oldest) <= #require(blind.hidden.newest))
     }
 
+    /// A listener that was not started again with the new configuration has promised its mail all the same.
+    @Test func clearMailThatComesLateWaitsForAPerson() throws {
+        let spool = try Spool()
+        let first = try spool.runner()
+        first.queue.close()
+        let clock = first.clock
+        clock.advance(.seconds(4000))
+        let late = try spool.listen([envelope()], .plain)[0].message.id
+        let runner = try TestRunner(
+            spool.spool, clock: clock, protection: try spool.protection(.runner), keys: spool.fixture.ring)
+        for _ in 0..<5 { runner.queue.collect() }
+        #expect(runner.queue.count == 0 && runner.quarantined.isEmpty)
+        #expect(runner.failures.count == 1 && "\(runner.failures[0])".contains("--accept-clear"))
+        #expect(try runner.queue.acceptClear().count == 1)
+        #expect(runner.collect { runner.queue.ids == [late] })
+        #expect(try runner.queue.acceptClear().isEmpty)
+        runner.queue.close()
+        let next = try TestRunner(
+            spool.spool, clock: clock, protection: try spool.protection(.runner), keys: spool.fixture.ring)
+        #expect(next.collect { next.queue.ids == [late] }, "it was taken for good")
+    }
+
     @Test func stretchedSegmentsAreReadByTheSameReaders() throws {
         let spool = try Spool()
         let sealer = try spool.fixture.sealer(.listener, stretching: 100_000)

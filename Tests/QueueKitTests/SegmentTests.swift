@@ -21,6 +21,7 @@ import Testing
         var full = envelope(to: ["a@b.example", "\"odd local\"@[192.0.2.1]", "ü@ü.example"])
         full.recipients[0].originalRecipient = "rfc822;x@y"
         full.recipients[0].notify = [.success, .delay]
+        full.recipients[1].action = "out"
         full.origin = .session(
             SessionOrigin(clientAddress: "::1", clientPort: 9, helo: "me", tag: "t", user: "u", tls: true))
         full.body = .eightBitMIME

@@ -17,13 +17,19 @@ import Testing
         #expect(try AliasValue.parse("|\"cmd \\\"x\\\"\"") == [.command("cmd \"x\"")])
         #expect(try AliasValue.parse("\"a b\"@example.org") == [address("\"a b\"@example.org")])
         #expect(try AliasValue.parse("fred,") == [.user("fred")])
+        #expect(try AliasValue.parse("fred, # the rest, and more \" of it") == [.user("fred")])
+        #expect(
+            try AliasValue.parse("a#b, \"|cmd #3\", |cmd #2") == [.user("a#b"), .command("cmd #3"), .command("cmd")])
     }
 
     @Test(arguments: [
         ("error:550 text", "550 5.1.1 text"), (":error:550 text", "550 5.1.1 text"),
         ("ERROR:451 Try again, later", "451 4.3.0 Try again, later"),
         ("error:550 5.7.1 No", "550 5.7.1 No"), ("error:550 4.7.1 No", "550 5.1.1 4.7.1 No"),
-        ("error:521 x", "521 5.0.0 x"),
+        ("error:521 x", "521 5.0.0 x"), ("error:571 x", "571 5.0.0 x"),
+        ("error:550 press # to go on", "550 5.1.1 press # to go on"),
+        ("error:550 you're not allowed to mail foobar", "550 5.1.1 you're not allowed to mail foobar"),
+        ("error:450 woops, temporary failure", "450 4.2.1 woops, temporary failure"),
     ])
     func errors(text: String, summary: String) throws {
         guard case .error(let error) = try AliasValue.parse(text).first else {
@@ -34,7 +40,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", ",", "a,,b", "error:", "error:550", "error:550 ", "error:250 x", "error:560 x", "error:55 x",
+        "", ",", "a,,b", "error:", "error:550", "error:550 ", "error:250 x", "error:600 x", "error:399 x",
+        "error:5500 x", "#", "error:55 x",
         "error:550  x",
         "error:550 -x", "error:550 ü", "error:550x", "|", "|\"\"", "\"", "a b", "-x", ":include:list", "/a/../b", "a@",
         "@b",

@@ -1,3 +1,4 @@
+import Glibc
 import MailModel
 import Testing
 
@@ -130,15 +131,30 @@ import Testing
         #expect(
             text == [
                 "staff@localhost: action \"local\" (test.conf:20), \"staff\" in table aliases (test.conf:2)",
-                "  fred: user fred, maildir ~/Maildir", "  wilma: \"wilma\" in table aliases (test.conf:7)",
+                "|- fred: user fred, maildir ~/Maildir", "|- wilma: \"wilma\" in table aliases (test.conf:7)",
                 // A sub-address has its user's alias; that names itself, and so delivers.
-                "    wilma+x: \"wilma\" in table aliases (test.conf:7)",
-                "      wilma+x: user wilma, sub-address x, maildir ~/Maildir",
-                "  Fred: stands above already, gets one copy",
-                "  bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
+                "|  `- wilma+x: \"wilma\" in table aliases (test.conf:7)",
+                "|     `- wilma+x: user wilma, sub-address x, maildir ~/Maildir",
+                "|- Fred: stands above already, gets one copy",
+                "`- bob@example.net: action \"out\" (test.conf:26), relay by MX of example.net",
             ])
         let refused = ExpansionText(try expansion("later@localhost"), try parse(Self.text)).lines
-        #expect(refused.last == "  error:451 not now: later: 451 4.3.0 not now")
+        #expect(refused.last == "`- error:451 not now: later: 451 4.3.0 not now")
+    }
+
+    @Test func eachRuleIsToldOf() throws {
+        let configuration = try parse("action a relay\nmatch from any tag x for any reject\nmatch for any action a")
+        let router = Router(configuration: configuration, tables: TableSet(tables: []), localNames: [])
+        let facts = MatchFacts(client: .local, reversePath: .null, recipient: try #require(Mailbox("x@y.example")))
+        let expansion = router.expand(facts)
+        #expect(expansion.asksRules(0))
+        let text = ExpansionText(expansion, configuration) { $0 == 0 ? router.explain(facts) : [] }
+        #expect(
+            text.lines == [
+                "x@y.example: action \"a\" (test.conf:3), relay by MX of y.example",
+                "   no  test.conf:2: match from any tag \"x\" for any reject: not tag \"x\"",
+                "   yes test.conf:3: match from local for any action \"a\"",
+            ])
     }
 
     @Test func aDuplicateIsShownOnce() throws {
@@ -159,6 +175,68 @@ import Testing
         let expansion = expand(try #require(Mailbox("all@x")), action: action, tables: tables)
         #expect(expansion.nodes.count <= Expander.widthLimit)
         #expect(expansion.refusals.contains { $0.error.text.contains("more than 1000") })
+    }
+
+    /// A table without end: each name stands for the next.
+    private struct Endless: Table {
+        let name = "t"
+        /// How long each answer takes, in milliseconds.
+        var pause: Int32 = 0
+        func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> {
+            poll(nil, 0, pause)
+            let next = Int(key.dropFirst()).map { "a\($0 + 1)" } ?? "a1"
+            return .found(TableEntry(table: name, key: key, value: next))
+        }
+        func all() -> LookupResult<[TableEntry]> { .notFound }
+    }
+
+    private func endless(_ table: Endless, limit: Duration = Expander.timeLimit) throws -> Expansion {
+        let configuration = try parse("table t proc:/x\naction a maildir alias <t>\nmatch from any for any action a")
+        let router = Router(
+            configuration: configuration, tables: TableSet(tables: [table]), localNames: [], timeLimit: limit)
+        let recipient = try #require(Mailbox("a0@x.example"))
+        return router.expand(MatchFacts(client: .local, reversePath: .null, recipient: recipient))
+    }
+
+    @Test func anEndlessAliasEnds() throws {
+        let expansion = try endless(Endless())
+        #expect(expansion.refusal?.summary == "550 5.2.4 aliases are nested deeper than 10")
+        #expect(expansion.nodes.count == 11)
+    }
+
+    @Test func theTimeIsBounded() throws {
+        let expansion = try endless(Endless(pause: 5), limit: .milliseconds(12))
+        #expect(expansion.refusal?.isTemporary == true && expansion.exitStatus == 75)
+        #expect(expansion.refusal?.text == "the address could not be expanded within 0s")
+    }
+
+    @Test(
+        arguments: [
+            ("\"john doe\"@v.example", "johnny"), ("\"John Doe+x\"@v.example", "johnny"),
+            ("\"a b\"@v.example", "alpha"), ("plain@v.example", "rest"), ("\"c d\"@v.example", "delta"),
+        ])
+    func quotedLocalParts(address: String, user: String) throws {
+        let text = """
+            "john doe"@v.example: johnny
+            "a b@v.example" alpha
+            "c d": delta
+            @v.example: rest
+            """
+        let entries = try TableText.entries(SourceText(path: "virtual", text: text), table: "v")
+        let table = StaticTable(name: "v", mapping: entries.map { .init(key: $0.key, value: $0.value ?? "") })
+        var action = Action(name: "x", method: .maildir(path: nil))
+        action.virtualTable = "v"
+        let tables = TableSet(tables: [table]) { _ in .found(UserInfo(uid: 1, gid: 1, home: "/")) }
+        let expansion = expand(try #require(Mailbox(address)), action: action, tables: tables)
+        #expect(expansion.targets.map(\.leaf) == [.local(user: user, extension: nil)])
+    }
+
+    /// `user` names an account of the system, whatever `userbase` holds.
+    @Test func theActionsUserIsTheSystems() throws {
+        var action = Action(name: "x", method: .maildir(path: nil))
+        (action.user, action.userTable) = ("vmail", "nobody")
+        let tables = TableSet(tables: []) { $0 == "vmail" ? .found(UserInfo(uid: 1, gid: 1, home: "/")) : .notFound }
+        #expect(expand(try #require(Mailbox("a@b")), action: action, tables: tables).refusal == nil)
     }
 
     @Test func askingTwiceAndAnsweringUnaskedIsHarmless() throws {

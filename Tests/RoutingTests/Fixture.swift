@@ -6,6 +6,9 @@ import Glibc
 enum Fixture {
     static let folder = String(#filePath.prefix { _ in true }.dropLast("Fixture.swift".count)) + "Fixtures/"
 
+    /// As a kind: the examples that are installed.
+    static let examples = "../../../etc/examples"
+
     /// The names in a folder of fixtures that end so, in order.
     static func names(_ name: String, suffix: String) -> [String] {
         guard let directory = opendir(folder + name) else { return [] }

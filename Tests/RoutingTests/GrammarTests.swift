@@ -20,6 +20,12 @@ import Testing
     @Test(arguments: Fixture.names("good", suffix: ".conf"))
     func goodConfigurationIsTaken(name: String) throws { _ = try Fixture.parse(name, in: "good") }
 
+    /// What we show people works.
+    @Test(arguments: Fixture.names(Fixture.examples, suffix: ".conf"))
+    func exampleIsTaken(name: String) throws { _ = try Fixture.parse(name, in: Fixture.examples) }
+
+    @Test func thereAreTwelveExamples() { #expect(Fixture.names(Fixture.examples, suffix: ".conf").count == 13) }
+
     @Test func everyOptionArrives() throws {
         let configuration = try Fixture.parse("every-option.conf", in: "good")
         #expect(configuration.queueDirectory == "/srv/pouch")
@@ -89,6 +95,41 @@ import Testing
                 .fromMailFrom(.named("senders")), .forRecipient(.values(["fred@example.org"])),
             ])
         #expect(conditions[1].conditions.prefix(2).map(\.test) == [.fromLocal, .forLocal])
+    }
+
+    @Test func everyConditionArrives() throws {
+        let rules = try Fixture.parse("conditions-in-full.conf", in: "good").rules
+        let texts = rules.map(\.description)
+        #expect(texts.contains("match auth regex { \"^fred$\", \"^wilma$\" } for any action \"a\""))
+        #expect(texts.contains("match !from rdns for any reject"))
+        #expect(texts.contains("match !auth \"fred\" tls from any for any action \"a\""))
+        #expect(texts.contains("match for local helo regex { \"^\\[\", \"\\.local$\" } from any reject"))
+        #expect(rules.count == 29)
+    }
+
+    @Test func optionsStandInAnyOrder() throws {
+        let configuration = try Fixture.parse("options-in-any-order.conf", in: "good")
+        #expect(configuration.listeners.map(\.place) == [.internet(address: "::1", port: 2525)])
+        #expect(configuration.listeners.first?.mayBeAbsent == false)
+        #expect(configuration.actions["a"]?.user == "vmail" && configuration.actions["a"]?.ttl == .seconds(86400))
+        #expect(configuration.actions["b"]?.ttl == .seconds(7200))
+    }
+
+    @Test func quotesGoOnBehindABackslash() throws {
+        let configuration = try Fixture.parse("quotes-over-lines.conf", in: "good")
+        #expect(configuration.queueDirectory == "/srv/pouch")
+        #expect(configuration.tables["aliases"] == .mapping([.init(key: "root", value: "fred, wilma")]))
+    }
+
+    @Test func listsNeedNoCommas() throws {
+        let configuration = try Fixture.parse("lists-without-commas.conf", in: "good")
+        #expect(configuration.tables["domains"] == .list(["example.org", "example.net", "*.example.com"]))
+        #expect(
+            configuration.tables["aliases"]
+                == .mapping([
+                    .init(key: "root", value: "fred"), .init(key: "staff", value: "fred, wilma"),
+                    .init(key: "a b", value: "wilma"),
+                ]))
     }
 
     @Test func localhostIsBothLoopbacks() throws {

@@ -49,7 +49,8 @@ struct Noise: RandomNumberGenerator {
             for _ in 0..<40 {
                 guard let error = mistake(damage(text, &noise)) else { continue }
                 refused += 1
-                #expect(error.lines.count == (error.line > 0 ? 3 : 1) && !error.message.isEmpty)
+                #expect(
+                    error.lines.count == (error.line > 0 ? 3 * (1 + error.further.count) : 1) && !error.message.isEmpty)
             }
         }
         #expect(refused > 100)

@@ -107,6 +107,9 @@ int pouch_make_undumpable(void);
 /* 1 or 0; -1 with errno. */
 int pouch_is_dumpable(void);
 
+/* Whose rights the calling thread has on files, and nothing else; root alone may take another's. */
+void pouch_set_file_identity(uid_t uid, gid_t gid);
+
 /* The environment of this process; read it before threads start. */
 char *const *pouch_environment(void);
 
@@ -125,7 +128,7 @@ enum pouch_dns_status {
     POUCH_DNS_NO_RESOLVER,
 };
 
-enum { POUCH_DNS_A = 1, POUCH_DNS_CNAME = 5, POUCH_DNS_MX = 15, POUCH_DNS_AAAA = 28 };
+enum { POUCH_DNS_A = 1, POUCH_DNS_CNAME = 5, POUCH_DNS_PTR = 12, POUCH_DNS_MX = 15, POUCH_DNS_AAAA = 28 };
 enum { POUCH_DNS_NAME_SIZE = 1026, POUCH_DNS_ANSWER_SIZE = 65536 };
 
 typedef struct {

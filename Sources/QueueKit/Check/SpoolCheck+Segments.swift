@@ -52,7 +52,7 @@ extension SpoolCheck {
                 "It is larger than a segment of many messages ever is. The runner moves it to quarantine.")
             return look
         }
-        let journal = journal(of: name, stamp: reader.header.stamp, &look)
+        let journal = journal(of: name, reader.header, &look)
         try records(reader, size: size, SegmentMarks(journal, place), &look)
         return look
     }
@@ -130,19 +130,23 @@ extension SpoolCheck {
     // MARK: Journals
 
     /// The journal of a segment, told when it is not as it must be.
-    private func journal(of name: SegmentName, stamp: UInt64?, _ look: inout Look) -> JournalFormat.Contents? {
+    private func journal(
+        of name: SegmentName, _ header: SegmentHeader, _ look: inout Look
+    ) -> JournalFormat.Contents? {
         let path = "\(files.queue.path)/\(name.journal)"
         do throws(QueueError) {
             guard let found = try files.journal(name.journal) else { return nil }
             look.counts.journals += 1
-            guard let contents = found, stamp == nil || contents.header.segmentStamp == stamp else {
+            guard let contents = found,
+                contents.header.speaks(for: header.stamp, sealedFor: header.sealedFor)
+            else {
                 let isUnwritten = try JournalWriter.isUnwritten(name.journal, in: files.queue)
                 look.add(
                     isUnwritten ? .note : .fault, .journal, path,
                     isUnwritten
                         ? "It never said anything. The runner removes it."
-                        : "It is no journal of its segment: its marks are lost, and its messages may be delivered again."
-                )
+                        : "It is no journal of its segment, or it is not sealed as its segment is: its marks are lost, and "
+                            + "its messages may be delivered again.")
                 return nil
             }
             if contents.isInterrupted {

@@ -48,7 +48,7 @@ enum JournalEntry: Hashable, Sendable {
             out.field(Tag.scheduled.rawValue, Self.bytes(message, time.milliseconds))
         case .expanded(let message, let recipient, let into):
             var body = FieldWriter()
-            for new in into { body.field(1, StoredEnvelope.encode(new)) }
+            for new in into { body.field(1) { $0.append(new) } }
             out.field(Tag.expanded.rawValue, Self.bytes(message, Int64(recipient)) + body.bytes)
         case .held(let message, let reason):
             out.field(Tag.held.rawValue, Self.bytes(message) + Array(reason.utf8))

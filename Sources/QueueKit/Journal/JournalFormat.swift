@@ -36,6 +36,12 @@ enum JournalFormat {
         /// What it is sealed for; nil for a plain journal.
         var keyID: KeyID?
 
+        /// Whether it may speak for a segment: it names it, and is sealed for the same key if that is sealed. Anybody who
+        /// can write there can write a plain journal: for a sealed segment it proves nothing.
+        func speaks(for stamp: UInt64, sealedFor key: KeyID?) -> Bool {
+            segmentStamp == stamp && (key == nil || key == keyID)
+        }
+
         /// What a sealed journal's keys are bound to: the bytes that say which journal it is.
         var binding: [UInt8] { Array(bytes.prefix(56)) }
 

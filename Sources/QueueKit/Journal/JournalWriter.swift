@@ -160,6 +160,13 @@ final class JournalWriter {
         }
     }
 
+    /// What this journal says, read again; nil when the file of its name is not the one that this writer wrote: whoever
+    /// can write in the folder can put another there while the runner runs, and its marks are not to be sealed.
+    func readBack(keys: KeyRing?) throws(QueueError) -> JournalFormat.Contents? {
+        let found = try Self.read(name, in: directory, keys: keys) ?? nil
+        return found?.header == header ? found : nil
+    }
+
     /// The whole file, read; nil when there is none. The inner nil: its header is broken.
     ///
     /// - Throws: QueueError `.newerFormat` for a journal that this program must leave alone; `.unknownKey`.

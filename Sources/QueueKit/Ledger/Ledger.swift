@@ -64,7 +64,13 @@ final class Ledger: Sendable {
         }
         book.finishRetirements(present.names)
         findings += book.missing(present.names)
-        try file.replace(book.entries())
+        do throws(QueueError) {
+            try file.replace(book.entries())
+        } catch {
+            // Mail flows on a full disk too; what is known is written as soon as there is room.
+            guard [.noSpace, .diskQuotaExceeded].contains(error.cause) else { throw error }
+            findings.append(.unwritten("\(error)"))
+        }
         return (Ledger(file, book, clock: clock), findings)
     }
 
@@ -138,6 +144,14 @@ final class Ledger: Sendable {
 
     // MARK: Orders of an operator
 
+    /// Takes segments in clear that came after the switch for mail.
+    func accept(_ findings: some Sequence<LedgerFinding>) throws(QueueError) {
+        notes.access { notes in
+            for case .refused(let name, _, .clearAfterSwitch) in findings { notes.add(.clear(name, stamp: nil)) }
+        }
+        try sync()
+    }
+
     /// Takes what is missing, and numbers that never arrived, for lost: they are not told again. A missing segment that
     /// comes back later counts as put back.
     func writeOff(_ findings: some Sequence<LedgerFinding>) throws(QueueError) {
@@ -148,7 +162,7 @@ final class Ledger: Sendable {
                 case .missingClear(let name): notes.add(.retired(name))
                 case .neverArrived(let run, let numbers):
                     if numbers.upperBound < .max { notes.add(.writtenOff(run, below: numbers.upperBound + 1)) }
-                case .refused, .lost, .damaged: continue
+                case .refused, .lost, .damaged, .unwritten: continue
                 }
             }
         }

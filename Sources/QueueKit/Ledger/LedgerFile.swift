@@ -14,6 +14,8 @@ struct LedgerFile {
     /// A file this many times its packed size is packed again, but not a small one.
     static let growth: Int64 = 4
     static let smallSize: Int64 = 1 << 20
+    /// A freed segment takes about 100 octets.
+    static let reserveStep: Int64 = 64 << 10
 
     let place: LedgerPlace
     private let folder: Directory
@@ -24,6 +26,8 @@ struct LedgerFile {
     private var open: OpenFile?
     private var sealer: LedgerSealer?
     private var end: Int64 = 0
+    /// Blocks exist up to here: on a full disk segments can be freed all the same.
+    private var allocated: Int64 = 0
     private var packedSize: Int64 = 0
 
     init(
@@ -104,7 +108,12 @@ struct LedgerFile {
     }
 
     static func remove(_ place: LedgerPlace, syscalls: any Syscalls) throws(QueueError) {
-        let folder = try folder(place, syscalls)
+        let folder: Directory
+        do throws(QueueError) { folder = try Self.folder(place, syscalls) } catch {
+            // Nothing lies in a folder that is not there.
+            guard error.kind != .missing else { return }
+            throw error
+        }
         guard try folder.status(of: place.file) != nil else { return }
         try folder.unlink(place.file)
         try folder.sync()
@@ -136,7 +145,20 @@ struct LedgerFile {
         try file.sync()
         try folder.replace(place.file, with: temporary)
         try folder.sync()
-        (open, self.sealer, end, packedSize) = (file, sealer, position, position)
+        (open, self.sealer, end, packedSize, allocated) = (file, sealer, position, position, position)
+        reserve(file)
+    }
+
+    /// Room for what is to come; without it what comes is written as long as the disk has room.
+    private mutating func reserve(_ file: OpenFile) {
+        guard allocated - end < Self.reserveStep / 2 else { return }
+        let length = end + Self.reserveStep - allocated
+        do throws(QueueError) {
+            try file.reserve(offset: allocated, length: length)
+            allocated += length
+        } catch {
+            allocated = max(allocated, end)
+        }
     }
 
     /// Operators may read it: it gets its folder's group where that is allowed.
@@ -160,6 +182,7 @@ struct LedgerFile {
         try file.write(frame, at: end)
         try file.syncData()
         (open, end) = (file, end + Int64(frame.count))
+        reserve(file)
     }
 }
 

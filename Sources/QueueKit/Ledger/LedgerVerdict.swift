@@ -16,16 +16,21 @@ enum LedgerVerdict: Hashable, Sendable {
     /// Not sealed, although all writers seal.
     case clearAfterSwitch
 
-    /// Why it goes to quarantine; nil when it is mail.
+    /// Why it is no mail; nil when it is.
     var reason: String? {
         switch self {
         case .fresh, .known: nil
         case .putBack: "It was put back: the ledger knows it as done with and freed. Its messages are not sent again."
         case .twin(let name): "It is a copy of \(name), or has its number: the ledger knows only that one."
         case .clearAfterSwitch:
-            "It is not sealed, and came after encryption was switched on: no writer of this queue made it."
+            "It is not sealed, and came after encryption was switched on: no writer with this configuration made it. "
+                + "If a listener still ran with the old one, start that again, and have mail-queue check --fix "
+                + "--accept-clear take the file for mail."
         }
     }
+
+    /// Whether a writer of ours may have made it: then it waits for a person instead of going to quarantine.
+    var mayBeOurs: Bool { self == .clearAfterSwitch }
 }
 
 extension LedgerBook {
@@ -95,14 +100,18 @@ enum LedgerFinding: Hashable, Sendable {
     case neverArrived(WriterRun, ClosedRange<UInt64>)
     /// There is no ledger, though the queue was sealed before.
     case lost
+    /// Why it could not be written at the start.
+    case unwritten(String)
     /// Why the ledger can't be used, and where it was moved, if it was.
     case damaged(String, keptAs: String?)
+
+    var isClear: Bool { if case .refused(_, _, .clearAfterSwitch) = self { true } else { false } }
 
     /// Whether it can be taken for lost.
     var isLoss: Bool {
         switch self {
         case .missing, .missingClear, .neverArrived: true
-        case .refused, .lost, .damaged: false
+        case .refused, .lost, .damaged, .unwritten: false
         }
     }
 
@@ -125,6 +134,8 @@ enum LedgerFinding: Hashable, Sendable {
         case .lost:
             return "there is no ledger \(path), though the queue was sealed before: what was put back or taken away "
                 + "meanwhile is not known."
+        case .unwritten(let why):
+            return "\(why) No segment is freed until the ledger can be written."
         case .damaged(let why, let kept):
             return "the ledger \(path) can't be used: \(why)" + (kept.map { " It is kept as \($0)." } ?? "")
         }

@@ -73,7 +73,7 @@ extension Queue {
     private func durableEntries(_ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let old = segment.journal else { return [] }
         let first = segment.unsynced.first?.frame ?? old.frames
-        let found = try JournalWriter.read(old.name, in: queueDirectory, keys: options.keys) ?? nil
+        let found = try old.readBack(keys: options.keys)
         let kept = found?.frameEntries.filter { $0.number < first } ?? []
         guard UInt64(kept.count) == first else {
             throw QueueError(

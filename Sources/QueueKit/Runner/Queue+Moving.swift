@@ -138,7 +138,7 @@ extension Queue {
     private func entries(of offset: Int64, _ segment: TrackedSegment) throws(QueueError) -> [JournalEntry] {
         guard let journal = segment.journal else { return [] }
         if moveJournal?.segment != segment.name {
-            let contents = try JournalWriter.read(journal.name, in: queueDirectory, keys: options.keys) ?? nil
+            let contents = try journal.readBack(keys: options.keys)
             // A copy that knew less would do again what was done.
             guard let contents, contents.frames == journal.frames else {
                 segment.isPinned = true

@@ -101,12 +101,13 @@ extension Queue {
         _ name: SegmentName, _ store: DirectorySegmentStore, _ header: SegmentHeader, _ isDead: Bool
     ) throws(QueueError) -> Bool {
         guard let ledger else { return true }
-        guard let reason = ledger.judge(name, header, in: store.place).reason else {
+        let verdict = ledger.judge(name, header, in: store.place)
+        guard let reason = verdict.reason else {
             if ledger.saw(name, header, in: store.place) { housekeeper.markLedger() }
             return true
         }
         // While its writer lives it would go on writing.
-        guard isDead else {
+        guard isDead, !verdict.mayBeOurs else {
             throw QueueError(.refused, "take \(store.directory.path)/\(name)", explanation: reason)
         }
         try setAside(name.description, store.directory, reason)
@@ -132,9 +133,7 @@ extension Queue {
         guard let found = try ownJournal(segment) else {
             return (nil, [:])
         }
-        guard let contents = found, contents.header.segmentStamp == segment.stamp,
-            contents.header.keyID == segment.keyID || segment.keyID == nil
-        else {
+        guard let contents = found, contents.header.speaks(for: segment.stamp, sealedFor: segment.keyID) else {
             try refuseJournal(name)
             return (nil, [:])
         }

@@ -160,6 +160,19 @@ public final class Queue {
         return ledger
     }
 
+    /// Takes segments that are not sealed, and came after encryption was switched on, for mail. The next `collect` does.
+    ///
+    /// - Returns: a sentence about each.
+    public func acceptClear() throws(QueueError) -> [String] {
+        guard let ledger, let keys = options.keys else { return [] }
+        let findings = try Ledger.audit(
+            ledger.place, in: layout, keys: keys, clock: clock, syscalls: options.syscalls
+        ).filter(\.isClear)
+        try ledger.accept(findings)
+        unreadable = [:]
+        return findings.map { $0.sentence(ledger.place.path) }
+    }
+
     /// Takes segments that the ledger misses for lost: they are not told again.
     ///
     /// - Returns: a sentence about each.
@@ -182,6 +195,8 @@ public final class Queue {
         drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
             || !inbox.access { $0.isEmpty }
     }
+    /// Whether files of mail lie there that could not be read: sealed for a key that is not here, above all.
+    public var hasUnread: Bool { !unreadable.isEmpty || !dropRetries.isEmpty }
     public var ids: [QueueID] { Array(rows.keys) }
 
     /// Makes everything durable, ends the helpers and gives the lock back. Nothing may be asked after it.

@@ -91,7 +91,7 @@ public struct QueueSnapshot {
             guard let reader = try reader(file, in: directory.path == journals.path ? .queue : .incoming) else {
                 return
             }
-            let journal = try JournalWriter.read(name.journal, in: journals, keys: keys) ?? nil
+            let journal = try journal(of: name, reader.header, journals)
             var entries: [Int64: [JournalEntry]] = [:]
             var index: [IndexRow]?
             for entry in journal?.entries ?? [] {
@@ -101,6 +101,20 @@ public struct QueueSnapshot {
             for message in try stored(reader, index: index) { add(message, reader, entries[message.offset] ?? []) }
         } catch {
             problems.append(error)
+        }
+    }
+
+    /// The marks that the runner would believe; what is wrong with others `check` tells.
+    private func journal(
+        of name: SegmentName, _ header: SegmentHeader, _ journals: Directory
+    ) throws(QueueError) -> JournalFormat.Contents? {
+        do throws(QueueError) {
+            let found = try JournalWriter.read(name.journal, in: journals, keys: keys) ?? nil
+            return found.flatMap { $0.header.speaks(for: header.stamp, sealedFor: header.sealedFor) ? $0 : nil }
+        } catch {
+            // The segment was opened: its journal would be sealed for the same key.
+            guard case .unknownKey = error.kind, header.sealedFor != nil else { throw error }
+            return nil
         }
     }
 

@@ -48,7 +48,7 @@ final class TrackedSegment {
     init(_ name: SegmentName, store: any SegmentStore, _ reader: SegmentReader) {
         (self.name, self.store, stamp, secret) = (name, store, reader.header.stamp, reader.secret)
         isSingle = reader.header.flags.contains(.single)
-        keyID = reader.header.flags.contains(.sealed) ? KeyID(rawValue: reader.header.keyID) : nil
+        keyID = reader.header.sealedFor
     }
 
     var isClosed: Bool { live == nil }

@@ -12,6 +12,9 @@ struct StoredEnvelope: Hashable, Sendable {
     /// For a moved message: what was known of it, which must be durable together with it. It counts in `queue/` only.
     var carried: [JournalEntry] = []
 
+    /// Of one message: in memory each takes some hundred octets.
+    static let recipientLimit = 50_000
+
     private enum Tag: UInt8 {
         case id = 1, arrival, reversePath, recipient, submission, session, notification, body, smtpUTF8,
             returnContent, envelopeID, held, generation, dropStamp, carried
@@ -46,6 +49,12 @@ struct StoredEnvelope: Hashable, Sendable {
             throw QueueError(
                 .refused, "store message \(envelope.id)", explanation: "it has no recipients. Name one at least.")
         }
+        guard envelope.recipients.count <= Self.recipientLimit else {
+            throw QueueError(
+                .refused, "store message \(envelope.id)",
+                explanation: "it has \(envelope.recipients.count) recipients; \(Self.recipientLimit) are the most. "
+                    + "Send it to fewer recipients at a time.")
+        }
         let bytes = bytes
         guard bytes.count <= RecordHeader.payloadLimit else {
             throw QueueError(
@@ -70,20 +79,6 @@ struct StoredEnvelope: Hashable, Sendable {
                 if session.tls { out.field(SessionTag.tls.rawValue, UInt8(1)) }
             }
         }
-    }
-
-    static func encode(_ recipient: Recipient) -> [UInt8] {
-        var out = FieldWriter()
-        out.field(RecipientTag.path.rawValue, encode(recipient.forwardPath))
-        if let original = recipient.originalRecipient { out.field(RecipientTag.original.rawValue, original) }
-        if let notify = recipient.notify { out.field(RecipientTag.notify.rawValue, notify.rawValue) }
-        if let action = recipient.action { out.field(RecipientTag.action.rawValue, action) }
-        return out.bytes
-    }
-
-    /// Domain, NUL, local-part: no quoting that would have to be undone.
-    private static func encode(_ mailbox: Mailbox) -> [UInt8] {
-        Array(mailbox.domain.utf8) + [0] + Array(mailbox.localPart.utf8)
     }
 
     private static func mailbox(_ bytes: ArraySlice<UInt8>) -> Mailbox? {
@@ -142,7 +137,9 @@ struct StoredEnvelope: Hashable, Sendable {
                 guard let mailbox = Self.mailbox(content) else { return nil }
                 result.reversePath = .mailbox(mailbox)
             case .recipient:
-                guard let recipient = Self.recipient(content) else { return nil }
+                guard result.recipients.count < Self.recipientLimit, let recipient = Self.recipient(content) else {
+                    return nil
+                }
                 result.recipients.append(recipient)
             case .submission: origin = content.integer().map { .submission(uid: $0) }
             case .session: origin = Self.session(content).map { .session($0) }
@@ -173,11 +170,13 @@ struct StoredEnvelope: Hashable, Sendable {
 }
 
 extension FieldWriter {
-    fileprivate mutating func append(_ recipient: Recipient) {
+    /// A recipient's fields, in an envelope and where an alias expanded.
+    mutating func append(_ recipient: Recipient) {
         typealias Tag = StoredEnvelope.RecipientTag
         field(Tag.path.rawValue) { $0.append(recipient.forwardPath) }
         if let original = recipient.originalRecipient { field(Tag.original.rawValue, original) }
         if let notify = recipient.notify { field(Tag.notify.rawValue, notify.rawValue) }
+        if let action = recipient.action { field(Tag.action.rawValue, action) }
     }
 
     /// Domain, NUL, local-part: no quoting that would have to be undone.

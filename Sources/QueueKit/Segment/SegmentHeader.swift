@@ -54,6 +54,9 @@ struct SegmentHeader: Hashable, Sendable {
     /// file never have it.
     var stamp: UInt64 { Checksum.sha256(id).integer() ?? 0 }
 
+    /// What it is sealed for; nil for a plain segment.
+    var sealedFor: KeyID? { flags.contains(.sealed) ? KeyID(rawValue: keyID) : nil }
+
     var bytes: [UInt8] {
         var out = Self.magic
         out.appendInteger(version)

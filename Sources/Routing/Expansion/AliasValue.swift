@@ -19,7 +19,7 @@ public enum AliasTarget: Hashable, Sendable {
 
 /// `error:CODE text`: what a sender is told.
 public struct AliasError: Hashable, Sendable {
-    /// 400 to 459 or 500 to 559.
+    /// 400 to 599.
     public var code: Int
     public var status: EnhancedStatusCode
     /// Printable ASCII.
@@ -40,7 +40,8 @@ public enum AliasValue {
     /// RFC 5321 §4.5.3.1.5 leaves a reply line 512 octets, code and line end included.
     static let errorTextLimit = 450
 
-    /// Reads `target, target...`; quotes keep blanks and commas together.
+    /// Reads `target, target...`; quotes keep blanks and commas together. A `#` that begins a word outside quotes begins
+    /// a comment, but not in the text of an `error:`.
     public static func parse(_ text: String) throws(MalformedValue) -> [AliasTarget] {
         if let error = try errorTarget(text) { return [.error(error)] }
         var targets: [AliasTarget] = []
@@ -58,10 +59,13 @@ public enum AliasValue {
     private static func split(_ text: String) throws(MalformedValue) -> [Substring] {
         var items: [Substring] = []
         var start = text.startIndex
+        var end = text.endIndex
         var quoted = false
         var escaped = false
+        var last: Character = " "
         for index in text.indices {
             let character = text[index]
+            defer { last = character }
             if escaped {
                 escaped = false
             } else if quoted && character == "\\" {
@@ -71,10 +75,13 @@ public enum AliasValue {
             } else if character == ",", !quoted {
                 items.append(trimmed(text[start..<index]))
                 start = text.index(after: index)
+            } else if character == "#", !quoted, last == " " || last == "\t" || last == "," {
+                end = index
+                break
             }
         }
         guard !quoted else { throw MalformedValue("a quote is not closed in \"\(text.prefix(80))\"") }
-        items.append(trimmed(text[start...]))
+        items.append(trimmed(text[start..<end]))
         // A comma at the end is harmless: lists over several lines often have one.
         if items.count > 1, items.last?.isEmpty == true { items.removeLast() }
         guard !items.contains(where: \.isEmpty) else {
@@ -164,8 +171,8 @@ public enum AliasValue {
         let digits = rest.prefix(3)
         let message = rest.dropFirst(4)
         guard let code = Values.number(digits), digits.utf8.count == 3,
-            (400...459).contains(code) || (500...559).contains(code),
-            rest.dropFirst(3).first == " ", message.first.map({ $0.isASCII && ($0.isLetter || $0.isNumber) }) ?? false
+            (400...599).contains(code), rest.dropFirst(3).first == " ",
+            message.first.map({ $0.isASCII && ($0.isLetter || $0.isNumber) }) ?? false
         else {
             throw MalformedValue(
                 "\"\(text.prefix(80))\" is no error: write error:550 and a text, the code being 4xx or 5xx, one blank, and "

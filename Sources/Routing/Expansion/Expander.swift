@@ -13,6 +13,8 @@ public struct Expander {
     public static let depthLimit = 10
     /// Nodes of the whole tree.
     public static let widthLimit = 1000
+    /// For whoever answers: a tree that takes longer is given up for now.
+    public static let timeLimit = Duration.seconds(60)
 
     public enum Question: Hashable, Sendable {
         /// The rule and action for an address; `isNested` when an alias gave it.
@@ -78,11 +80,19 @@ public struct Expander {
             return .targets(table: action(node)?.virtualTable ?? "", keys: virtualKeys(mailbox))
         case .alias(let node, let name):
             return .targets(table: action(node)?.aliasTable ?? "", keys: names(name.lowercased()))
-        case .user(let node, let name, _, _): return .user(table: action(node)?.userTable, name: name)
+        case .user(let node, let name, _, _):
+            // The account that gets everything is the system's, whoever the recipients are.
+            let action = action(node)
+            return .user(table: action?.user == nil ? action?.userTable : nil, name: name)
         case .include(let node):
             guard case .include(let path) = expansion.nodes[node].subject else { return nil }
             return .include(path)
         }
+    }
+
+    /// Ends every branch that is still open, as nobody will answer in time.
+    public mutating func giveUp(_ why: String) {
+        while next() != nil { answer(.temporaryFailure(why)) }
     }
 
     /// Answers the question of the last `next()`; without one, nothing happens.
@@ -302,6 +312,15 @@ public struct Expander {
     private func virtualKeys(_ mailbox: Mailbox) -> [String] {
         let users = names(mailbox.localPart.lowercased())
         let domain = mailbox.domain.lowercased()
-        return users.map { "\($0)@\(domain)" } + users + ["@\(domain)", "@"]
+        return users.flatMap { Self.addresses($0, domain) } + users + ["@\(domain)", "@"]
+    }
+
+    /// A local-part that needs quotes may stand in a key with them, as in an address, or without.
+    private static func addresses(_ user: String, _ domain: String) -> [String] {
+        let plain = "\(user)@\(domain)"
+        guard let quoted = Mailbox(localPart: user, domain: domain)?.description, quoted != plain else {
+            return [plain]
+        }
+        return [quoted, plain]
     }
 }

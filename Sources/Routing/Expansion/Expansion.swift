@@ -91,6 +91,13 @@ public struct Expansion: Hashable, Sendable {
         return order
     }
 
+    /// Whether a node's action was, or would have been, chosen by the rules.
+    public func asksRules(_ index: Int) -> Bool {
+        let node = nodes[index]
+        guard case .address = node.subject else { return false }
+        return node.rule != nil || node.action == nil
+    }
+
     /// A leaf that mail can go to.
     public struct Target: Hashable, Sendable {
         public var leaf: ExpansionLeaf

@@ -1,24 +1,47 @@
 // Owns: an expansion as lines for a person. Refuses: printing, JSON.
 
-/// One line a node, indented by its depth:
+/// A tree, one line a node:
 ///
 ///     staff@example.org: action "local" (pouch.conf:9), "staff" in table aliases (/etc/aliases:3)
-///       fred: user fred, maildir ~/Maildir
-///       bob@example.net: action "out" (pouch.conf:10), relay by MX of example.net
+///     |- fred: user fred, maildir ~/Maildir
+///     `- bob@example.net: action "out" (pouch.conf:10), relay by MX of example.net
+///
+/// With verdicts of rules, those stand below the address that asked for them.
 public struct ExpansionText {
     private let expansion: Expansion
     private let configuration: Configuration
+    private let verdicts: (Int) -> [RuleVerdict]
 
-    public init(_ expansion: Expansion, _ configuration: Configuration) {
-        (self.expansion, self.configuration) = (expansion, configuration)
-    }
+    /// - Parameter verdicts: what the rules came to for a node; nothing to show is empty.
+    public init(
+        _ expansion: Expansion, _ configuration: Configuration, verdicts: @escaping (Int) -> [RuleVerdict] = { _ in [] }
+    ) { (self.expansion, self.configuration, self.verdicts) = (expansion, configuration, verdicts) }
 
     public var lines: [String] {
-        expansion.order.map { index in
-            let node = expansion.nodes[index]
-            let facts = [routed(node), found(node), ended(node)].compactMap { $0 }
-            let text = facts.isEmpty ? "" : ": " + facts.joined(separator: ", ")
-            return String(repeating: "  ", count: node.depth) + node.subject.description + text
+        expansion.nodes.isEmpty ? [] : lines(of: 0, first: "", below: "")
+    }
+
+    /// The depth is bounded by the Expander, so recursion is too.
+    private func lines(of index: Int, first: String, below: String) -> [String] {
+        let node = expansion.nodes[index]
+        let facts = [routed(node), found(node), ended(node)].compactMap { $0 }
+        var lines = [first + node.subject.description + (facts.isEmpty ? "" : ": " + facts.joined(separator: ", "))]
+        let bar = node.children.isEmpty ? "   " : "|  "
+        lines += verdicts(index).map { below + bar + Self.text($0) }
+        for child in node.children {
+            let isLast = child == node.children.last
+            lines += self.lines(
+                of: child, first: below + (isLast ? "`- " : "|- "), below: below + (isLast ? "   " : "|  "))
+        }
+        return lines
+    }
+
+    private static func text(_ verdict: RuleVerdict) -> String {
+        let rule = "\(verdict.rule.place): \(verdict.rule)"
+        return switch verdict.outcome {
+        case .holds: "yes \(rule)"
+        case .fails(let condition): "no  \(rule): not \(condition.text)"
+        case .unknown(let why): "?   \(rule): \(why)"
         }
     }
 

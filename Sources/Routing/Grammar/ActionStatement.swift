@@ -13,14 +13,19 @@ extension Parser {
         }
         actionPositions[name] = start
         if cursor.take("relay") {
-            configuration.actions[name] = Action(name: name, method: .relay(try parseRelay(&cursor, action: name)))
+            let (relay, ttl) = try parseRelay(&cursor, action: name)
+            configuration.actions[name] = Action(name: name, method: .relay(relay))
+            configuration.actions[name]?.ttl = ttl
         } else {
             try parseLocal(&cursor, name: name)
         }
     }
 
     static let methods = ["maildir", "lmtp", "relay", "expand-only", "forward-only"]
+    /// Of smtpd.conf(5), and not supported yet.
+    private static let refusedMethods = ["mbox", "mda"]
     private static let options = ["alias", "virtual", "userbase", "user", "ttl"]
+    private static let refusedOptions = ["wrapper"]
 
     private mutating func parseLocal(_ cursor: inout Cursor, name: String) throws(ConfigurationError) {
         var action = Action(name: name, method: .expandOnly)
@@ -28,12 +33,12 @@ extension Parser {
         var given: Set<String> = []
         while !cursor.atEnd {
             guard let word = cursor.keyword else { throw cursor.unexpected(expected(method)) }
-            if Self.options.contains(word) {
+            if Self.options.contains(word) || Self.refusedOptions.contains(word) {
                 guard given.insert(word).inserted else {
                     throw cursor.error("\"\(word)\" stands here twice. Keep one.")
                 }
                 try parseOption(&cursor, &action)
-            } else if let first = method, Self.methods.contains(word) {
+            } else if let first = method, (Self.methods + Self.refusedMethods).contains(word) {
                 throw cursor.error("an action has one method, and \"\(first)\" stands here already. Remove one.")
             } else if let found = try parseMethod(&cursor) {
                 (action.method, method) = (found, word)
@@ -48,7 +53,7 @@ extension Parser {
     private func expected(_ method: String?) -> [String] { (method == nil ? Self.methods : []) + Self.options }
 
     /// nil when no method begins here.
-    private func parseMethod(_ cursor: inout Cursor) throws(ConfigurationError) -> Action.Method? {
+    private mutating func parseMethod(_ cursor: inout Cursor) throws(ConfigurationError) -> Action.Method? {
         switch cursor.keyword {
         case "maildir": return try parseMaildir(&cursor)
         case "lmtp":
@@ -61,23 +66,31 @@ extension Parser {
         case "forward-only":
             cursor.advance()
             return .forwardOnly
-        case "mbox": throw cursor.unsupported("mbox is", "write \"maildir\"")
+        case "mbox":
+            refuse(cursor.unsupported("mbox is", "write \"maildir\""))
+            cursor.advance()
+            return .maildir(path: nil)
         case "mda":
-            throw cursor.unsupported("mda (a delivery command) is", "write \"maildir\", or \"lmtp\" to a server")
-        case "wrapper": throw cursor.unsupported("wrapper is", "remove it")
-        case "junk": throw cursor.unsupported("junk is", "remove it; no filter marks junk yet")
+            refuse(cursor.unsupported("mda (a delivery command) is", "write \"maildir\", or \"lmtp\" to a server"))
+            cursor.advance()
+            let start = cursor.position
+            let command = try cursor.word("the command in quotes")
+            if let wrong = FormatString.mistake(in: command) { throw cursor.error(at: start, wrong) }
+            return .maildir(path: nil)
         default: return nil
         }
     }
 
-    private func parseMaildir(_ cursor: inout Cursor) throws(ConfigurationError) -> Action.Method {
+    private mutating func parseMaildir(_ cursor: inout Cursor) throws(ConfigurationError) -> Action.Method {
         cursor.advance()
         let next = cursor.keyword
         var path: String?
-        if cursor.current?.text != nil, !(Self.options + Self.methods + ["junk"]).contains(next ?? "") {
-            path = try maildirPath(&cursor)
+        let words = Self.options + Self.refusedOptions + Self.methods + Self.refusedMethods + ["junk"]
+        if cursor.current?.text != nil, !words.contains(next ?? "") { path = try maildirPath(&cursor) }
+        if cursor.keyword == "junk" {
+            refuse(cursor.unsupported("junk is", "remove it; no filter marks junk yet"))
+            cursor.advance()
         }
-        if cursor.keyword == "junk" { throw cursor.unsupported("junk is", "remove it; no filter marks junk yet") }
         return .maildir(path: path)
     }
 
@@ -116,8 +129,10 @@ extension Parser {
 
     private mutating func parseOption(_ cursor: inout Cursor, _ action: inout Action) throws(ConfigurationError) {
         let word = cursor.keyword
+        if word == "wrapper" { refuse(cursor.unsupported("wrapper is", "remove it")) }
         cursor.advance()
         switch word {
+        case "wrapper": _ = try cursor.word("the wrapper's name")
         case "alias": action.aliasTable = try mappingTable(&cursor, .alias, option: "alias", of: action.name)
         case "virtual": action.virtualTable = try mappingTable(&cursor, .alias, option: "virtual", of: action.name)
         case "userbase": action.userTable = try mappingTable(&cursor, .userinfo, option: "userbase", of: action.name)
@@ -127,7 +142,7 @@ extension Parser {
     }
 
     /// `<name>`, or `{ k = v }`, which becomes a table named after the action and the option.
-    private mutating func mappingTable(
+    mutating func mappingTable(
         _ cursor: inout Cursor, _ service: TableService, option: String, of action: String
     ) throws(ConfigurationError) -> String {
         switch try cursor.tableArgument("<table>") {

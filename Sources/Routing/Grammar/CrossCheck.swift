@@ -14,6 +14,7 @@ extension Parser {
             )
         }
         try checkEncryption()
+        try checkListeners()
         if !hasSaid("agent socket") {
             let ownPlace = !facts.isRoot || (hasSaid("queue directory") && configuration.superviseUsers == .none)
             let spool = configuration.queueDirectory
@@ -33,7 +34,7 @@ extension Parser {
                         + "\(use.service.purpose).")
             }
         case .list(let keys):
-            guard keys.isEmpty || !use.service.needsValues else {
+            guard keys.isEmpty || use.service.takesLists else {
                 throw error(
                     at: use.position,
                     "table <\(use.name)> is a list, and \(use.service.purpose) need keys with values: { key = value }.")
@@ -72,6 +73,7 @@ extension Parser {
     private mutating func fill(_ pending: PendingList) throws(ConfigurationError) {
         let table = try definition(of: pending.table, at: pending.position)
         guard case .list(let keys) = table else {
+            // Nothing else is refused, or this would not be checked.
             throw error(
                 at: pending.position,
                 "<\(pending.table)> must be a list in this configuration: table \(pending.table) { a, b }. Other tables are "

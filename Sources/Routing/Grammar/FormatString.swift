@@ -9,20 +9,21 @@ enum FormatString {
     static let modifiers = ["lowercase", "uppercase", "strip", "raw"]
 
     /// The first mistake as a sentence; nil when there is none.
-    static func mistake(in text: String) -> String? {
+    /// - Parameter more: names that may stand in this text besides.
+    static func mistake(in text: String, besides more: [String] = []) -> String? {
         var rest = Substring(text)
         while let start = rest.firstIndex(of: "%") {
             rest = rest[rest.index(after: start)...]
             guard rest.first == "{" else { continue }
             guard let end = rest.firstIndex(of: "}") else { return "\"%{\" is never closed. Add \"}\"." }
             let inner = rest[rest.index(after: rest.startIndex)..<end]
-            if let wrong = mistake(inSpecifier: inner) { return wrong }
+            if let wrong = mistake(inSpecifier: inner, names + more) { return wrong }
             rest = rest[end...]
         }
         return nil
     }
 
-    private static func mistake(inSpecifier text: Substring) -> String? {
+    private static func mistake(inSpecifier text: Substring, _ names: [String]) -> String? {
         let name = text.prefix { $0 != "[" && $0 != ":" }
         guard names.contains(String(name)) else {
             let near = Suggestion.text(for: String(name), among: names)

@@ -2,7 +2,7 @@
 // defining macros (the parser does, as it meets them), meaning.
 
 /// Reads one file, or the value of one macro. As in smtpd.conf(5): a statement ends with its line unless a brace is
-/// open or the line ends with a backslash; `#` begins a comment; `$name` is replaced by the macro's text, which is read
+/// open or the line ends with a backslash; `=>` is `=`; `#` begins a comment; `$name` is replaced by the macro's text, which is read
 /// again as bare text but not expanded again.
 struct Lexer {
     /// The longest value of a macro, octets: longer ones belong into a table.
@@ -82,7 +82,10 @@ struct Lexer {
         case UInt8(ascii: "{"): return [sign(.leftBrace)]
         case UInt8(ascii: "}"): return [sign(.rightBrace)]
         case UInt8(ascii: ","): return [sign(.comma)]
-        case UInt8(ascii: "="): return [sign(.equals)]
+        case UInt8(ascii: "="):
+            let token = sign(.equals)
+            if peek == UInt8(ascii: ">") { advance() }
+            return [token]
         case UInt8(ascii: "!"): return [sign(.bang)]
         case UInt8(ascii: ">"): throw error(at: start, "a \">\" without a \"<\" before it. Tables are written <name>.")
         case UInt8(ascii: "\\"):
@@ -112,12 +115,17 @@ struct Lexer {
         return String(decoding: word, as: UTF8.self)
     }
 
-    /// As in smtpd.conf(5): a backslash takes a quote or a blank as it is and stays before anything else.
+    /// As in smtpd.conf(5): a backslash takes a quote or a blank as it is, goes with the end of its line, and stays before
+    /// anything else.
     private mutating func readQuoted(_ quote: UInt8) throws(ConfigurationError) -> String {
         let start = here
         var text: [UInt8] = []
         advance()
         while let byte = peek, byte != UInt8(ascii: "\n") {
+            if let length = continuationLength {
+                for _ in 0..<length { advance() }
+                continue
+            }
             if byte == quote {
                 advance()
                 return String(decoding: text, as: UTF8.self)

@@ -5,11 +5,16 @@ extension Parser {
         var port: UInt16 = 25
         var hostname: String?
         var tag: String?
+        /// inet4 or inet6.
+        var family: (isIPv6: Bool, position: Position)?
     }
+
+    private static let listenWords = ["port", "hostname", "tag"]
 
     mutating func parseListen(_ cursor: inout Cursor) throws(ConfigurationError) {
         cursor.advance()
         guard cursor.take("on") else { throw cursor.unexpected(["on"]) }
+        guard cursor.keyword != "socket" else { return try parseSocket(&cursor) }
         let start = cursor.position
         let addresses = try listenAddresses(&cursor)
         var options = ListenOptions()
@@ -18,58 +23,127 @@ extension Parser {
             guard given.insert(word).inserted else { throw cursor.error("\"\(word)\" stands here twice. Keep one.") }
             try parseOption(word, &cursor, &options)
         }
-        guard cursor.atEnd else { throw cursor.unexpected(["port", "hostname", "tag"]) }
+        guard cursor.atEnd else { throw cursor.unexpected(Self.listenWords) }
+        try add(addresses, options, at: start)
+    }
+
+    /// When all lines are read.
+    func checkListeners() throws(ConfigurationError) {
+        var seen: Set<Listener.Place> = []
+        for (listener, start) in zip(configuration.listeners, listenerPositions) {
+            guard !seen.insert(listener.place).inserted, case .internet(let address, let port) = listener.place else {
+                continue
+            }
+            throw error(at: start, "another line listens on \(address) port \(port) already. Remove one.")
+        }
+    }
+
+    private mutating func add(
+        _ addresses: [String], _ options: ListenOptions, at start: Position
+    ) throws(ConfigurationError) {
+        var addresses = addresses
+        if let family = options.family, !addresses.isEmpty {
+            addresses = addresses.filter { $0.contains(":") == family.isIPv6 }
+            guard !addresses.isEmpty else {
+                let name = family.isIPv6 ? "inet6" : "inet4"
+                throw error(at: family.position, "the address of this line is none of \(name). Remove the word.")
+            }
+        }
         for (index, address) in addresses.enumerated() {
             let place = Listener.Place.internet(address: address, port: options.port)
-            guard !configuration.listeners.contains(where: { $0.place == place }) else {
-                throw error(at: start, "another line listens on \(address) port \(options.port) already. Remove one.")
-            }
+            listenerPositions.append(start)
             configuration.listeners.append(
                 Listener(place: place, hostname: options.hostname, tag: options.tag, mayBeAbsent: index > 0))
         }
     }
 
-    /// An address, or `lo` and `localhost`: 127.0.0.1 and, where the machine has it, ::1.
-    private func listenAddresses(_ cursor: inout Cursor) throws(ConfigurationError) -> [String] {
+    /// An address, or `lo` and `localhost`: 127.0.0.1 and, where the machine has it, ::1. None for what is refused.
+    private mutating func listenAddresses(_ cursor: inout Cursor) throws(ConfigurationError) -> [String] {
         let start = cursor.position
         let text = try cursor.word("an address, or lo")
-        switch text {
-        case "lo", "lo0", "localhost": return ["127.0.0.1", "::1"]
-        case "socket":
-            throw cursor.unsupported(at: start, "listen on socket is", "remove the line; mail-enqueue needs no socket")
-        default: break
-        }
+        if ["lo", "lo0", "localhost"].contains(text) { return ["127.0.0.1", "::1"] }
         if IPAddress(text) != nil { return [bareAddress(text)] }
-        throw cursor.unsupported(
-            at: start, "listening on a host name or an interface other than lo (here \"\(text.prefix(40))\") is",
-            "write the address, such as 192.0.2.1, or 0.0.0.0 and :: for all")
+        refuse(
+            cursor.unsupported(
+                at: start, "listening on a host name or an interface other than lo (here \"\(text.prefix(40))\") is",
+                "write the address, such as 192.0.2.1, or 0.0.0.0 and :: for all"))
+        return []
     }
 
-    private func parseOption(
+    /// `listen on socket [filter N] [mask-src] [no-dsn] [tag T]`.
+    private mutating func parseSocket(_ cursor: inout Cursor) throws(ConfigurationError) {
+        refuse(cursor.unsupported("listen on socket is", "remove the line; mail-enqueue needs no socket"))
+        cursor.advance()
+        while !cursor.atEnd {
+            switch cursor.keyword {
+            case "filter":
+                cursor.advance()
+                try skipFilterNames(&cursor)
+            case "tag":
+                cursor.advance()
+                _ = try cursor.word("a tag")
+            default: try skip(&cursor, oneOf: ["filter", "mask-src", "no-dsn", "tag"])
+            }
+        }
+    }
+
+    private mutating func parseOption(
         _ word: String, _ cursor: inout Cursor, _ options: inout ListenOptions
     ) throws(ConfigurationError) {
-        if let wrong = unsupportedOption(word, cursor) { throw wrong }
         switch word {
         case "port":
             cursor.advance()
-            if cursor.keyword == "smtps" || cursor.keyword == "465" {
-                throw cursor.unsupported("port 465 (implicit TLS) is", "listen on port 587 or 25")
-            }
-            options.port = try cursor.port()
+            options.port = try listenPort(&cursor)
         case "hostname":
             cursor.advance()
             options.hostname = try cursor.hostname("the host's name")
         case "tag":
             cursor.advance()
             options.tag = try cursor.word("a tag")
-        default: throw cursor.unexpected(["port", "hostname", "tag"])
+        case "inet4", "inet6":
+            if options.family != nil { throw cursor.error("a listener has one family. Remove one.") }
+            options.family = (word == "inet6", cursor.position)
+            cursor.advance()
+        default:
+            guard let refusal = refusal(word, cursor) else { throw cursor.unexpected(Self.listenWords) }
+            refuse(refusal)
+            cursor.advance()
+            try skipRest(of: word, &cursor)
         }
     }
 
-    private func unsupportedOption(_ word: String, _ cursor: Cursor) -> ConfigurationError? {
+    private mutating func listenPort(_ cursor: inout Cursor) throws(ConfigurationError) -> UInt16 {
+        guard ["smtps", "465"].contains(cursor.current?.text) else { return try cursor.port() }
+        refuse(cursor.unsupported("port 465 (implicit TLS) is", "listen on port 587 or 25"))
+        cursor.advance()
+        return 465
+    }
+
+    // MARK: Not supported yet
+
+    private mutating func skipRest(of word: String, _ cursor: inout Cursor) throws(ConfigurationError) {
+        switch word {
+        case "tls-require": _ = cursor.take("verify")
+        case "pki", "ca", "protocols", "ciphers": _ = try cursor.word("a name")
+        case "filter": try skipFilterNames(&cursor)
+        case "auth", "auth-optional": if cursor.beginsTable { try skipTable(&cursor, .credentials) }
+        case "hostnames": try skipTable(&cursor, .addrname)
+        case "senders":
+            try skipTable(&cursor, .mailaddrmap)
+            _ = cursor.take("masquerade")
+        default: break
+        }
+    }
+
+    private mutating func skipTable(_ cursor: inout Cursor, _ service: TableService) throws(ConfigurationError) {
+        guard case .named(let name, let position) = try cursor.tableArgument("<table>") else { return }
+        tableUses.append(TableUse(name: name, position: position, service: service))
+    }
+
+    private func refusal(_ word: String, _ cursor: Cursor) -> ConfigurationError? {
         let remove = "remove \"\(word)\" from the line"
         switch word {
-        case "tls", "tls-require", "smtps", "verify", "protocols", "ciphers":
+        case "tls", "tls-require", "smtps", "protocols", "ciphers":
             return cursor.unsupported("TLS on listeners (\(word)) is", "\(remove); sessions are then in clear")
         case "pki", "ca": return cursor.unsupported("TLS on listeners (\(word)) is", "\(remove), and the name after it")
         case "auth", "auth-optional":

@@ -22,8 +22,8 @@ extension Parser {
             try once("mta retry", at: start)
             cursor.advance()
             configuration.retryPauses = try retryPauses(&cursor)
-        case "limit": throw cursor.unsupported("mta limit is", "remove the line")
-        case "max-deferred": throw cursor.unsupported("mta max-deferred is", "remove the line; there is no such limit")
+        case "limit": try parseMTALimit(&cursor)
+        case "max-deferred": try parseMaxDeferred(&cursor)
         default: throw cursor.unexpected(["prefer", "retry"])
         }
     }

@@ -1,7 +1,9 @@
 // Owns: `match ...`. Refuses: deciding (Matching).
 
 extension Parser {
-    private static let words = ["from", "for", "tag", "mail-from", "rcpt-to", "auth", "action", "reject"]
+    private static let words = [
+        "from", "for", "tag", "mail-from", "rcpt-to", "auth", "helo", "tls", "action", "reject",
+    ]
 
     mutating func parseMatch(_ cursor: inout Cursor) throws(ConfigurationError) {
         let start = cursor.position
@@ -46,7 +48,7 @@ extension Parser {
             rule.to = true
             rule.conditions.append(Rule.Condition(try forTest(&cursor), negated: negated))
         case "action", "reject":
-            guard !negated else { throw cursor.unexpected(["from", "for", "tag", "mail-from", "rcpt-to", "auth"]) }
+            guard !negated else { throw cursor.unexpected(Self.words.filter { $0 != "action" && $0 != "reject" }) }
             rule.outcome = try outcome(&cursor)
         default:
             rule.conditions.append(Rule.Condition(try optionTest(&cursor), negated: negated))
@@ -70,16 +72,21 @@ extension Parser {
         case "local":
             cursor.advance()
             return .fromLocal
+        case "socket":
+            cursor.advance()
+            return .fromSocket
         case "src":
             cursor.advance()
             return .fromSource(try reference(&cursor, .netaddr, "an address, a network or <table>"))
+        case "rdns":
+            cursor.advance()
+            guard hasValue(cursor) else { return .fromName(nil) }
+            return .fromName(try reference(&cursor, .domain, "a client's name or <table>"))
         case "mail-from":
             cursor.advance()
             return .fromMailFrom(try reference(&cursor, .mailaddr, "a sender's address or <table>"))
         case "auth": return try authTest(&cursor)
-        case "rdns": throw cursor.unsupported("from rdns is", "match \"from src\" with the client's network")
-        case "socket": throw cursor.unsupported("from socket is", "write \"from local\", which includes it")
-        default: throw cursor.unexpected(["any", "local", "src", "mail-from", "auth"])
+        default: throw cursor.unexpected(["any", "local", "src", "mail-from", "auth", "rdns", "socket"])
         }
     }
 
@@ -106,48 +113,53 @@ extension Parser {
         switch cursor.keyword {
         case "tag":
             cursor.advance()
-            if cursor.keyword == "regex" || cursor.current?.text == nil {
-                throw cursor.unsupported("a table of tags is", "write one tag in quotes, and a rule for each")
-            }
-            return .tag(try cursor.word("a tag"))
+            return .tag(try reference(&cursor, .string, "a tag or <table>"))
         case "mail-from":
             cursor.advance()
             return .fromMailFrom(try reference(&cursor, .mailaddr, "a sender's address or <table>"))
         case "rcpt-to":
             cursor.advance()
             return .forRecipient(try reference(&cursor, .mailaddr, "a recipient's address or <table>"))
+        case "helo":
+            cursor.advance()
+            return .helo(try reference(&cursor, .domain, "a name in HELO or <table>"))
+        case "tls":
+            cursor.advance()
+            return .tls
         case "auth": return try authTest(&cursor)
-        case "helo": throw cursor.unsupported("match helo is", "remove it; what a client calls itself proves nothing")
-        case "tls": throw cursor.unsupported("match tls is", "remove it from the rule")
         default: throw cursor.unexpected(Self.words)
         }
     }
 
-    private func authTest(_ cursor: inout Cursor) throws(ConfigurationError) -> Rule.Test {
+    private mutating func authTest(_ cursor: inout Cursor) throws(ConfigurationError) -> Rule.Test {
         cursor.advance()
-        if let current = cursor.current, !Self.words.contains(current.keyword ?? ""), current.kind != .bang {
-            throw cursor.unsupported("auth with a user or a table is", "write \"auth\" alone")
-        }
-        return .fromAuthenticated
+        guard hasValue(cursor) else { return .fromAuthenticated }
+        return .fromUser(try reference(&cursor, .string, "a user or <table>"))
     }
 
+    /// Whether a value follows a word that can do without: not another condition, nor the rule's end.
+    private func hasValue(_ cursor: Cursor) -> Bool {
+        guard let keyword = cursor.keyword else { return cursor.beginsTable }
+        return !Self.words.contains(keyword)
+    }
+
+    /// `[regex] (VALUE | { VALUE, VALUE } | <table>)`.
     private mutating func reference(
         _ cursor: inout Cursor, _ service: TableService, _ what: String
     ) throws(ConfigurationError) -> TableReference {
-        if cursor.keyword == "regex" {
-            throw cursor.unsupported("matching by regex is", "list the values, with \"*\" for any part of a domain")
-        }
-        switch try cursor.tableArgument(what) {
+        let isExpression = cursor.take("regex")
+        let service = isExpression ? .regex : service
+        switch try cursor.tableArgument(isExpression ? "a regular expression or <table>" : what) {
         case .named(let name, let position):
             tableUses.append(TableUse(name: name, position: position, service: service))
-            return .named(name)
+            return isExpression ? .namedExpressions(name) : .named(name)
         case .braces(let braces):
             let items = try cursor.list(braces, "match")
             guard !items.isEmpty else { throw cursor.error(at: braces.open, "nothing stands between these braces.") }
             for item in items {
                 if let wrong = service.wrongKey(item.key) { throw error(at: item.position, wrong) }
             }
-            return .values(items.map(\.key))
+            return isExpression ? .expressions(items.map(\.key)) : .values(items.map(\.key))
         }
     }
 }

@@ -19,9 +19,21 @@ extension Configuration {
         text: String, path: String, facts: EnvironmentFacts = EnvironmentFacts(uid: 0),
         readInclude: @escaping (String) throws(UnreadableFile) -> String
     ) throws(ConfigurationError) -> Configuration {
+        let (configuration, refusals) = try read(text: text, path: path, facts: facts, readInclude: readInclude)
+        guard let first = refusals.first else { return configuration }
+        throw first.followed(by: refusals.dropFirst())
+    }
+
+    /// Reads a whole configuration, and tells apart what is wrong in it and what is right but not supported.
+    /// - Returns: the configuration, which means what it says only when nothing is refused, and what is, in order.
+    static func read(
+        text: String, path: String, facts: EnvironmentFacts,
+        readInclude: @escaping (String) throws(UnreadableFile) -> String
+    ) throws(ConfigurationError) -> (Configuration, refusals: [ConfigurationError]) {
         var parser = Parser(path: path, facts: facts, readInclude: readInclude)
         try parser.parseFile(path: path, text: text)
-        return try parser.finish()
+        // What is not supported may leave gaps that later checks would take for mistakes.
+        return (parser.refusals.isEmpty ? try parser.finish() : parser.configuration, parser.refusals)
     }
 }
 
@@ -44,9 +56,13 @@ struct Parser {
     private var said: [String: Position] = [:]
     var tablePositions: [String: TablePlaces] = [:]
     var actionPositions: [String: Position] = [:]
+    /// Of each listener.
+    var listenerPositions: [Position] = []
     var tableUses: [TableUse] = []
     var actionUses: [(name: String, position: Position)] = []
     var listTables: [PendingList] = []
+    /// What is well formed and not supported: all of it is told at once, when no mistake stands in its way.
+    private(set) var refusals: [ConfigurationError] = []
 
     struct TablePlaces {
         var name: Position
@@ -114,27 +130,25 @@ struct Parser {
         case "smtp": try parseSMTP(&cursor)
         case "supervise": try parseSupervise(&cursor)
         case "table": try parseTable(&cursor)
-        default: throw unsupportedStatement(cursor) ?? cursor.unexpected(Self.statements)
+        // Read to their ends, and refused.
+        case "admd": try parseAdmd(&cursor)
+        case "ca": try parseCA(&cursor)
+        case "filter": try parseFilter(&cursor)
+        case "mda": try parseMDA(&cursor)
+        case "pki": try parsePKI(&cursor)
+        case "proc": try parseProc(&cursor)
+        case "scheduler": try parseScheduler(&cursor)
+        case "srs": try parseSRS(&cursor)
+        default: throw unknownStatement(cursor)
         }
     }
 
-    /// Statements of smtpd.conf(5) that do nothing here yet.
-    private func unsupportedStatement(_ cursor: Cursor) -> ConfigurationError? {
-        switch cursor.keyword {
-        case "admd": cursor.unsupported("admd (the name for Authentication-Results) is", "remove the line")
-        case "ca": cursor.unsupported("ca (certificate authorities for TLS) is", "remove the line")
-        case "pki": cursor.unsupported("pki (certificates for TLS) is", "remove the line")
-        case "filter": cursor.unsupported("filter is", "remove the line, or filter in a relay before or after Pouch")
-        case "proc": cursor.unsupported("proc (filter processes) is", "remove the line and the filters that use it")
-        case "srs": cursor.unsupported("srs (sender rewriting) is", "remove the line and \"srs\" from actions")
-        case "scheduler": cursor.unsupported("scheduler limit is", "remove the line; \"mta retry\" sets the pauses")
-        case "mda": cursor.unsupported("mda limit is", "remove the line")
-        case "accept", "deliver", "reject", "expire", "limit", "bounce-warn", "max-message-size", "compression":
-            cursor.error(
-                "\(cursor.current?.shown ?? "") begins a line in the grammar before OpenSMTPD 6.4. Write \"action\" and "
-                    + "\"match\" lines as in pouch.conf(5).")
-        default: nil
-        }
+    private func unknownStatement(_ cursor: Cursor) -> ConfigurationError {
+        let old = ["accept", "deliver", "reject", "expire", "limit", "bounce-warn", "max-message-size", "compression"]
+        guard old.contains(cursor.keyword ?? "") else { return cursor.unexpected(Self.statements) }
+        return cursor.error(
+            "\(cursor.current?.shown ?? "") begins a line in the grammar before OpenSMTPD 6.4. Write \"action\" and "
+                + "\"match\" lines as in pouch.conf(5).")
     }
 
     // MARK: Macros and includes
@@ -189,6 +203,9 @@ struct Parser {
     }
 
     // MARK: Helpers of the statements
+
+    /// Notes something that is not supported; reading goes on behind it.
+    mutating func refuse(_ error: ConfigurationError) { refusals.append(error) }
 
     /// Refuses a statement that was made before.
     mutating func once(_ statement: String, at position: Position) throws(ConfigurationError) {

@@ -8,34 +8,47 @@ public struct MalformedValue: Error, Hashable, Sendable {
 
 /// `[proto://][label@]host[:port]`.
 enum RelayURL {
+    /// What a text says, and the sentence about what of it is not supported.
+    struct Place {
+        var host: RelayHost
+        var unsupported: String?
+    }
+
     static func read(_ text: String) throws(MalformedValue) -> RelayHost {
+        let place = try parse(text)
+        if let sentence = place.unsupported { throw MalformedValue(sentence) }
+        return place.host
+    }
+
+    static func parse(_ text: String) throws(MalformedValue) -> Place {
         let parts = text.split(separator: "://", maxSplits: 1, omittingEmptySubsequences: false)
         let place = String(parts.count == 2 ? parts[1] : parts.first ?? "")
         let name = parts.count == 2 ? parts[0].lowercased() : "smtp"
-        guard let scheme = RelayHost.Scheme(rawValue: name) else { throw wrongScheme(name, place) }
-        guard !place.contains("@") else {
-            throw MalformedValue(
-                "a label before \"@\" (authentication to relays) is not supported by this release of Pouch; write the host "
-                    + "alone.")
-        }
-        guard let (host, port) = split(place) else {
+        let at = place.firstIndex(of: "@")
+        let label = at.map { place[..<$0] }
+        guard let (host, port) = split(at.map { String(place[place.index(after: $0)...]) } ?? place), label != "" else {
             throw MalformedValue(
                 "\"\(text.prefix(60))\" is no relay. Write [smtp://]host[:port], an IPv6 address in brackets.")
         }
-        return RelayHost(scheme: scheme, host: host, port: port ?? 25)
+        let isTLS = ["smtps", "smtp+tls"].contains(name)
+        guard let scheme = isTLS ? .smtp : RelayHost.Scheme(rawValue: name) else { throw wrongScheme(name) }
+        let result = RelayHost(scheme: scheme, host: host, port: port ?? (name == "smtps" ? 465 : 25))
+        if isTLS { return Place(host: result, unsupported: noTLS(name, place)) }
+        return Place(host: result, unsupported: label == nil ? nil : noLabels)
     }
 
-    private static func wrongScheme(_ scheme: String, _ place: String) -> MalformedValue {
-        switch scheme {
-        case "smtps", "smtp+tls":
-            MalformedValue(
-                "\(scheme):// (TLS to relays) is not supported by this release of Pouch; write smtp://\(place.prefix(60)) "
-                    + "to relay in clear.")
-        default:
-            MalformedValue(
-                "\"\(scheme.prefix(20))://\" is no protocol of relays. Expected smtp, smtp+notls or lmtp."
-                    + Suggestion.text(for: scheme, among: ["smtp", "smtp+notls", "lmtp"]))
-        }
+    private static let noLabels =
+        "a label before \"@\" (authentication to relays) is not supported by this release of Pouch; write the host alone."
+
+    private static func noTLS(_ scheme: String, _ place: String) -> String {
+        "\(scheme):// (TLS to relays) is not supported by this release of Pouch; write smtp://\(place.prefix(60)) to relay "
+            + "in clear."
+    }
+
+    private static func wrongScheme(_ scheme: String) -> MalformedValue {
+        MalformedValue(
+            "\"\(scheme.prefix(20))://\" is no protocol of relays. Expected smtp, smtp+notls or lmtp."
+                + Suggestion.text(for: scheme, among: ["smtp", "smtp+notls", "lmtp"]))
     }
 
     private static func split(_ place: String) -> (String, UInt16?)? {

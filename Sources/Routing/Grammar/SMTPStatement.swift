@@ -20,7 +20,9 @@ extension Parser {
             cursor.advance()
             configuration.subaddressDelimiter = try delimiter(&cursor)
         case "ciphers", "protocols":
-            throw cursor.unsupported("TLS (smtp \(cursor.keyword ?? "")) is", "remove the line")
+            refuse(cursor.unsupported("TLS (smtp \(cursor.keyword ?? "")) is", "remove the line"))
+            cursor.advance()
+            _ = try cursor.word("a list in quotes")
         default: throw cursor.unexpected(["max-message-size", "limit", "sub-addr-delim"])
         }
     }

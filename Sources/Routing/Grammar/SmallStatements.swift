@@ -37,15 +37,20 @@ extension Parser {
         cursor.advance()
         if cursor.take("format") {
             try once("log format", at: start)
-            if cursor.keyword == "json" { throw cursor.unsupported("log format json is", "write \"log format text\"") }
-            guard cursor.take("text") else { throw cursor.unexpected(["text", "json"]) }
+            if cursor.keyword == "json" {
+                refuse(cursor.unsupported("log format json is", "write \"log format text\""))
+            }
+            guard cursor.take("text") || cursor.take("json") else { throw cursor.unexpected(["text", "json"]) }
         } else if cursor.take("to") {
             try once("log to", at: start)
             if cursor.keyword == "syslog" {
-                throw cursor.unsupported(
-                    "log to syslog is", "write \"log to stderr\" and let the supervisor forward it")
+                refuse(
+                    cursor.unsupported(
+                        "log to syslog is", "write \"log to stderr\" and let the supervisor forward it"))
             }
-            guard cursor.take("stderr") else { throw cursor.unexpected(["stderr", "syslog"]) }
+            guard cursor.take("stderr") || cursor.take("syslog") else {
+                throw cursor.unexpected(["stderr", "syslog"])
+            }
         } else {
             throw cursor.unexpected(["format", "to"])
         }
@@ -81,6 +86,9 @@ extension Parser {
         configuration.superviseUsers = .accounts(listener: listener, relay: try cursor.word("the relay's account"))
     }
 
-    /// Without the brackets that may stand around an IPv6 address.
-    func bareAddress(_ text: String) -> String { text.first == "[" ? String(text.dropFirst().dropLast()) : text }
+    /// Without the brackets that may stand around an IPv6 address, and the `ipv6:` before it.
+    func bareAddress(_ text: String) -> String {
+        let inner = text.first == "[" ? text.dropFirst().dropLast() : text[...]
+        return String(inner.prefix(5).lowercased() == "ipv6:" ? inner.dropFirst(5) : inner)
+    }
 }

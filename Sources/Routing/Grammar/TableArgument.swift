@@ -27,6 +27,14 @@ enum TableArgument {
 }
 
 extension Cursor {
+    /// Whether what stands here can only be a table or a value: no bare word.
+    var beginsTable: Bool {
+        switch current?.kind {
+        case .reference, .leftBrace, .quoted: true
+        case .word, .rightBrace, .comma, .equals, .bang, .newline, nil: false
+        }
+    }
+
     /// Entries of one pair of braces at most: more belong into a file.
     static let braceLimit = 10_000
 
@@ -45,7 +53,7 @@ extension Cursor {
         }
     }
 
-    /// `{ a, b }` or `{ k = v, k = v }`; ends of lines separate like commas.
+    /// `{ a, b }` or `{ k = v, k = v }`. As in smtpd.conf(5) a blank separates as well as a comma; so does a line's end.
     mutating func braces() throws(ConfigurationError) -> Braces {
         var braces = Braces(items: [], open: position)
         advance()
@@ -59,12 +67,9 @@ extension Cursor {
             guard braces.items.count <= Self.braceLimit else {
                 throw error(at: item.position, "more than \(Self.braceLimit) entries. Put them into a file table.")
             }
-            let newlines = skipNewlines()
-            let comma = take(.comma)
             skipNewlines()
-            guard newlines || comma || current?.kind == .rightBrace else {
-                throw error("a comma is missing before \(current?.shown ?? "the end").")
-            }
+            _ = take(.comma)
+            skipNewlines()
         }
         return braces
     }
@@ -77,11 +82,8 @@ extension Cursor {
         return Braces.Item(key: key, value: try word("the value of \"\(key.prefix(40))\""), position: start)
     }
 
-    @discardableResult
-    private mutating func skipNewlines() -> Bool {
-        var any = false
-        while take(.newline) { any = true }
-        return any
+    private mutating func skipNewlines() {
+        while take(.newline) {}
     }
 
     /// The items of a list; a mapping is refused.

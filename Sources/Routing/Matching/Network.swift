@@ -10,10 +10,11 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     let low: UInt64
     public let isIPv6: Bool
 
-    /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `fe80::1%eth0` (the zone is dropped); nil for anything else.
+    /// Reads `192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`, `ipv6:2001:db8::1` (table(5) of OpenSMTPD), `fe80::1%eth0` (the
+    /// zone is dropped); nil for anything else.
     public init?(_ text: some StringProtocol) {
         // Most of what is asked about is a name: this costs less than asking the C library.
-        guard let first = text.utf8.first, "[:0123456789abcdefABCDEF".utf8.contains(first) else { return nil }
+        guard let first = text.utf8.first, "[:0123456789abcdefABCDEFiI".utf8.contains(first) else { return nil }
         var text = Substring(text)
         // The longest form has 45 characters; zones add an interface's name, at most 16.
         guard text.utf8.count <= 64, !text.utf8.contains(0) else { return nil }
@@ -21,11 +22,13 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
             guard text.last == "]" else { return nil }
             text = text.dropFirst().dropLast()
         }
+        let isMarked = text.prefix(5).lowercased() == "ipv6:"
+        if isMarked { text = text.dropFirst(5) }
         if let zone = text.firstIndex(of: "%"), text.contains(":") { text = text[..<zone] }
         let string = String(text)
         var v4 = in_addr()
         var v6 = in6_addr()
-        if inet_pton(AF_INET, string, &v4) == 1 {
+        if !isMarked, inet_pton(AF_INET, string, &v4) == 1 {
             self.init(bytes: withUnsafeBytes(of: v4) { Array($0) })
         } else if inet_pton(AF_INET6, string, &v6) == 1 {
             self.init(bytes: withUnsafeBytes(of: v6) { Array($0) })

@@ -3,7 +3,7 @@
 extension Rule: CustomStringConvertible {
     /// The rule as the grammar has it, what it leaves out written out: `match from local for any action "out"`.
     public var description: String {
-        let words = conditions.map { ($0.negated ? "!" : "") + $0.test.text }.joined(separator: " ")
+        let words = conditions.map(\.text).joined(separator: " ")
         let end =
             switch outcome {
             case .action(let name): "action \"\(name)\""
@@ -16,11 +16,20 @@ extension Rule: CustomStringConvertible {
     public var place: String { file.map { "\($0):\(line)" } ?? "built in" }
 }
 
+extension Rule.Condition {
+    /// As the grammar has it, `!` included.
+    public var text: String { (negated ? "!" : "") + test.text }
+}
+
 extension Rule.Test {
     fileprivate var text: String {
         switch self {
         case .fromAny: "from any"
         case .fromLocal: "from local"
+        case .fromSocket: "from socket"
+        case .fromName(nil): "from rdns"
+        case .fromName(let table?): "from rdns \(table.text)"
+        case .fromUser(let users): "auth \(users.text)"
         case .fromSource(let table): "from src \(table.text)"
         case .fromMailFrom(let table): "from mail-from \(table.text)"
         case .fromAuthenticated: "from auth"
@@ -28,7 +37,9 @@ extension Rule.Test {
         case .forLocal: "for local"
         case .forDomain(let table): "for domain \(table.text)"
         case .forRecipient(let table): "for rcpt-to \(table.text)"
-        case .tag(let tag): "tag \"\(tag)\""
+        case .tag(let tags): "tag \(tags.text)"
+        case .helo(let names): "helo \(names.text)"
+        case .tls: "tls"
         }
     }
 }
@@ -37,8 +48,15 @@ extension TableReference {
     fileprivate var text: String {
         switch self {
         case .named(let name): "<\(name)>"
-        case .values(let values): "{ \(values.map { "\"\($0)\"" }.joined(separator: ", ")) }"
+        case .values(let values): Self.list(values)
+        case .namedExpressions(let name): "regex <\(name)>"
+        case .expressions(let values): "regex \(Self.list(values))"
         }
+    }
+
+    private static func list(_ values: [String]) -> String {
+        let quoted = values.map { "\"\($0)\"" }
+        return quoted.count == 1 ? quoted[0] : "{ \(quoted.joined(separator: ", ")) }"
     }
 }
 

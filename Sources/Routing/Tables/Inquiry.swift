@@ -89,12 +89,18 @@ final class Memo: Sendable {
         var missing: [Key: ProgramTable] = [:]
     }
     private let state = Mutex(State())
+    /// What is not known by then is not asked any more.
+    private let end = ContinuousClock.now.advanced(by: Expander.timeLimit)
 
     /// The answer if it is known; else any one, and the question is noted.
     fileprivate func answer(_ table: ProgramTable, _ query: TableQuery) -> LookupResult<[TableEntry]> {
         let key = Key(table: table.name, query: query)
         return state.withLock { state in
             if let known = state.answers[key] { return known }
+            guard ContinuousClock.now < end else {
+                return .temporaryFailure(
+                    "one address took longer than \(Expander.timeLimit.logDescription) to look up")
+            }
             guard state.answers.count + state.missing.count < Self.limit else {
                 return .temporaryFailure("one address needs more than \(Self.limit) lookups of programs")
             }
@@ -124,6 +130,7 @@ struct RememberedTable: Table {
 
     func find(_ key: String, for service: TableService) -> LookupResult<TableEntry> { first(.key(key, service)) }
     func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { find(key, for: .string) }
+    func find(member key: String) -> LookupResult<TableEntry> { first(.member(key)) }
     func find(network address: IPAddress) -> LookupResult<TableEntry> { first(.network(address)) }
     func find(matching text: String) -> LookupResult<TableEntry> { first(.matching(text)) }
     func all() -> LookupResult<[TableEntry]> { memo.answer(table, .all) }

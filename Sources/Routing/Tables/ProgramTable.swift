@@ -6,6 +6,7 @@ import Synchronization
 /// What a table can be asked.
 enum TableQuery: Hashable, Sendable {
     case key(String, TableService)
+    case member(String)
     case network(IPAddress)
     case matching(String)
     case all
@@ -42,6 +43,7 @@ public final class ProgramTable: Table {
         wait(.key(key, service)).first
     }
     public func find(_ key: String, folding: Bool) -> LookupResult<TableEntry> { find(key, for: .string) }
+    public func find(member key: String) -> LookupResult<TableEntry> { wait(.member(key)).first }
     public func find(network address: IPAddress) -> LookupResult<TableEntry> { wait(.network(address)).first }
     public func find(matching text: String) -> LookupResult<TableEntry> { wait(.matching(text)).first }
     public func all() -> LookupResult<[TableEntry]> { wait(.all) }
@@ -52,6 +54,7 @@ public final class ProgramTable: Table {
         switch query {
         case .key(let key, let service):
             send(service.needsValues ? .lookup : .check, service, key, answer)
+        case .member(let key): send(.check, .string, key, answer)
         case .matching(let text): send(.check, .regex, text, answer)
         case .all: send(.fetch, .source, "", answer)
         case .network(let address):

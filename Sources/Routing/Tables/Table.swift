@@ -29,6 +29,8 @@ public protocol Table: Sendable {
     /// The entry of a key, in lower case where the service folds it. Only tables that are asked with the service's name
     /// (programs) need an answer of their own.
     func find(_ key: String, for service: TableService) -> LookupResult<TableEntry>
+    /// The entry of a key of which only the presence counts, case included.
+    func find(member key: String) -> LookupResult<TableEntry>
     /// The narrowest network that holds the address.
     func find(network address: IPAddress) -> LookupResult<TableEntry>
     /// The first entry whose key is a regular expression that matches.
@@ -41,6 +43,8 @@ extension Table {
     public func find(_ key: String, for service: TableService) -> LookupResult<TableEntry> {
         find(key, folding: service.foldsCase)
     }
+
+    public func find(member key: String) -> LookupResult<TableEntry> { find(key, folding: false) }
 
     /// For backends that only know keys: compiles each expression anew.
     public func find(matching text: String) -> LookupResult<TableEntry> {

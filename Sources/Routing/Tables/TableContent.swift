@@ -49,7 +49,7 @@ struct TableContent: Sendable {
     ) -> (entry: TableEntry, sentence: String)? {
         guard let first = entries.first else { return nil }
         let isList = first.value == nil
-        if isList == service.needsValues {
+        if isList ? !service.takesLists : !service.needsValues {
             let kind = isList ? "a list" : "keys with values"
             let need = service.needsValues ? "keys with values" : "a list"
             return (first, "the table is \(kind), and \(service.purpose) need \(need).")

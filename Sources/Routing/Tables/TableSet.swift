@@ -134,6 +134,11 @@ public struct TableSet: Sendable {
         tables[table].map { named(table, $0.find(matching: text)) } ?? missing(table)
     }
 
+    /// Whether a key stands in a list (or is a key of a mapping), case counting.
+    public func member(_ table: String, _ key: String) -> LookupResult<TableEntry> {
+        tables[table].map { named(table, $0.find(member: key)) } ?? missing(table)
+    }
+
     public func string(_ table: String, _ key: String) -> LookupResult<Found<String>> {
         value(table, .string, [key]) { (text) throws(MalformedValue) in text }
     }
@@ -227,16 +232,7 @@ extension Configuration {
             for table in [action.aliasTable, action.virtualTable].compactMap({ $0 }) { uses.append((table, .alias)) }
             if let table = action.userTable { uses.append((table, .userinfo)) }
         }
-        for condition in rules.flatMap(\.conditions) {
-            switch condition.test {
-            case .fromSource(.named(let table)): uses.append((table, .netaddr))
-            case .fromMailFrom(.named(let table)), .forRecipient(.named(let table)): uses.append((table, .mailaddr))
-            case .forDomain(.named(let table)): uses.append((table, .domain))
-            case .fromSource, .fromMailFrom, .forRecipient, .forDomain, .fromAny, .fromLocal, .fromAuthenticated,
-                .forAny, .forLocal, .tag:
-                continue
-            }
-        }
+        uses += rules.flatMap(\.conditions).compactMap { $0.test.tableUse.map { ($0.table, $0.service) } }
         return uses.reduce(into: [:]) { $0[$1.0, default: []].insert($1.1) }
     }
 }

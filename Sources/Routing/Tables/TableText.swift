@@ -119,6 +119,11 @@ struct TableText {
             guard let quote = text.dropFirst().firstIndex(of: "\"") else { return nil }
             key = text[text.index(after: text.startIndex)..<quote]
             end = text.index(after: quote)
+            if text[end...].first == "@" {
+                // A quoted local-part: the quotes belong to the address.
+                end = text[end...].utf8.firstIndex { $0 == 32 || $0 == 9 || $0 == 58 } ?? text.endIndex
+                key = text[..<end]
+            }
         } else if text.first == "[", let bracket = text.firstIndex(of: "]") {
             end = text.index(after: bracket)
             key = text[..<end]

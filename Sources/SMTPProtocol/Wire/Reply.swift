@@ -14,9 +14,9 @@ public struct Reply: Hashable, Sendable {
     /// are the same for every message.
     public let bytes: [UInt8]
 
-    /// - Parameter code: 200 to 559 (RFC 5321 §4.2.1: a first digit of 2 to 5, a second of 0 to 5).
+    /// - Parameter code: 200 to 599. RFC 5321 §4.2.1 knows second digits up to 5; an operator's `error:` may name others.
     public init(_ code: Int, _ status: EnhancedStatusCode? = nil, _ lines: [String]) {
-        precondition((200...559).contains(code) && !lines.isEmpty)
+        precondition((200...599).contains(code) && !lines.isEmpty)
         (self.code, self.status, self.lines) = (code, status, lines)
         bytes = Self.bytes(code, status, lines)
     }

@@ -9,6 +9,8 @@ public struct DNSRecord: Hashable, Sendable {
         case a(String)
         case aaaa(String)
         case cname(String)
+        /// The name of an address.
+        case ptr(String)
     }
     /// Whose record this is, without final dot.
     public var owner: String

@@ -6,7 +6,7 @@ import Glibc
 
 /// A name and a type of record, with the server to ask. `ask()` blocks for as long as the server takes.
 struct DNSQuestion: Sendable {
-    enum Kind: UInt16, Hashable, Sendable { case a = 1, mx = 15, aaaa = 28 }
+    enum Kind: UInt16, Hashable, Sendable { case a = 1, ptr = 12, mx = 15, aaaa = 28 }
 
     var name: String
     var kind: Kind
@@ -63,6 +63,7 @@ extension DNSRecord {
         switch Int(raw.type) {
         case Int(POUCH_DNS_MX): value = .mx(preference: raw.preference, host: target)
         case Int(POUCH_DNS_CNAME): value = .cname(target)
+        case Int(POUCH_DNS_PTR): value = .ptr(target)
         case Int(POUCH_DNS_A):
             guard let text = withUnsafeBytes(of: raw.address, { IPAddressText.make(AF_INET, $0) }) else { return nil }
             value = .a(text)

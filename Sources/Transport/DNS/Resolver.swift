@@ -72,6 +72,18 @@ public final class Resolver: Sendable {
         return await route(host, [host], isImplicit: true)
     }
 
+    /// What DNS calls an address, by its PTR record. The owner of the address chooses that name, whatever it is.
+    /// - Parameter address: numeric text.
+    public func hostName(of address: String) async -> HostName {
+        guard let question = ReverseName.of(address) else { return .none }
+        let answer = await ask(question, .ptr)
+        guard !answer.isTemporary else { return .unknown(answer.explanation) }
+        for record in answer.records(of: question) {
+            if case .ptr(let name) = record.value, Mailbox.isDomain(name) { return .name(name) }
+        }
+        return .none
+    }
+
     private func routeWithoutDNS(_ domain: String) -> MailRoute? {
         if let route = MailRoute.withoutDNS(domain, prefersIPv4: prefersIPv4) { return route }
         guard Mailbox.isDomain(domain), domain.utf8.allSatisfy({ $0 < 128 }) else {

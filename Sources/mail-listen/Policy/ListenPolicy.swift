@@ -12,6 +12,8 @@ import Transport
 struct ListenPolicy: ServerPolicy {
     private let judge: RecipientJudge
     private let threads: LookupThreads
+    private let names: ClientNames
+    private let actions = ChosenActions()
     private let store: MailStore
     private let log: SessionLog
     /// Of each listener in order.
@@ -22,6 +24,7 @@ struct ListenPolicy: ServerPolicy {
         setting: Setting, endpoints: [(options: ServerConfiguration, tag: String?)], store: MailStore, log: LogBuffer
     ) throws(CommandFailure) {
         judge = RecipientJudge(setting.router)
+        names = ClientNames(setting.configuration)
         (tags, hostnames) = (endpoints.map(\.tag), endpoints.map(\.options.hostname))
         (self.store, self.log) = (store, SessionLog(log))
         do throws(QueueError) { threads = try LookupThreads() } catch {
@@ -35,6 +38,7 @@ struct ListenPolicy: ServerPolicy {
     func decideSender(
         _ sender: SenderRequest, _ session: SessionFacts, answer: @escaping @Sendable (Reply?) -> Void
     ) {
+        actions.begin(session.sessionID)
         answer(nil)
     }
 
@@ -45,17 +49,25 @@ struct ListenPolicy: ServerPolicy {
         let mailbox = recipient.recipient.forwardPath
         let facts = MatchFacts(
             origin: .session(origin(session)), reversePath: sender.reversePath, recipient: mailbox)
-        if let verdict = judge.verdictFromMemory(facts) { return answer(told(verdict, mailbox, session)) }
-        threads.run(for: session.sessionID) { [self] in
-            answer(told(judge.verdict(facts), mailbox, session))
+        names.complete(facts) { [self] facts in
+            if let verdict = judge.verdictFromMemory(facts) { return answer(told(verdict, mailbox, session)) }
+            judge.inquire(facts, on: { threads.run(for: session.sessionID, $0) }) { verdict in
+                answer(told(verdict, mailbox, session))
+            }
         }
     }
 
     func beginMessage(_ transaction: Transaction, _ session: SessionFacts) -> any MessageReceiver {
         let sender = transaction.sender
+        let chosen = actions.take(session.sessionID)
+        let recipients = transaction.recipients.map { request in
+            var recipient = request.recipient
+            recipient.action = chosen[recipient.forwardPath]
+            return recipient
+        }
         let envelope = Envelope(
             id: store.newID(), arrival: store.now(), reversePath: sender.reversePath,
-            recipients: transaction.recipients.map(\.recipient), origin: .session(origin(session)), body: sender.body,
+            recipients: recipients, origin: .session(origin(session)), body: sender.body,
             smtpUTF8: sender.smtpUTF8, returnContent: sender.returnContent, envelopeID: sender.envelopeID)
         return IncomingMail(
             envelope, trace: trace(envelope, transaction.greeting, session), session: session, store: store
@@ -68,11 +80,17 @@ struct ListenPolicy: ServerPolicy {
         log.refused(command: command, reply, session)
     }
 
-    func disconnected(_ session: SessionFacts, reason: String) { log.disconnected(session, reason: reason) }
+    func disconnected(_ session: SessionFacts, reason: String) {
+        actions.take(session.sessionID)
+        log.disconnected(session, reason: reason)
+    }
 
     // MARK: Steps
 
     private func told(_ verdict: Verdict, _ recipient: Mailbox, _ session: SessionFacts) -> Reply? {
+        if verdict.reply == nil, let action = verdict.action {
+            actions.note(action, for: recipient, session.sessionID)
+        }
         if let trouble = verdict.trouble { log.trouble(trouble, recipient, session) }
         return verdict.reply
     }

@@ -11,6 +11,8 @@ struct Verdict: Hashable, Sendable {
     var reply: Reply?
     /// What an operator should look at; nil when nothing is wrong here.
     var trouble: String?
+    /// The action that the rules chose, for the envelope to remember.
+    var action: String?
 
     static let accepted = Verdict()
 
@@ -18,7 +20,7 @@ struct Verdict: Hashable, Sendable {
 }
 
 struct RecipientJudge: Sendable {
-    private let router: Router
+    private var router: Router
     /// Domains at which `postmaster` is ours, in lower case: the machine's names and those of the listeners.
     private let ownDomains: Set<String>
     /// Whether matching reads no file: every table that a rule names is written in the configuration.
@@ -33,9 +35,15 @@ struct RecipientJudge: Sendable {
         self.router = router
         let hostnames = router.configuration.listeners.compactMap(\.hostname)
         ownDomains = Set((router.localNames + hostnames + ["localhost"]).map { $0.lowercased() })
-        matchesInMemory = router.configuration.tablesOfRules.allSatisfy { name in
-            router.configuration.tables[name]?.isInMemory ?? true
+        matchesInMemory = router.configuration.rules.flatMap(\.conditions).allSatisfy { condition in
+            condition.test.tableUse.flatMap { router.configuration.tables[$0.table]?.isInMemory } ?? true
         }
+    }
+
+    /// The same judge with answers of tables that came meanwhile.
+    private init(_ judge: RecipientJudge, _ router: Router) {
+        self = judge
+        self.router = router
     }
 
     /// The verdict when memory alone gives it; nil when a file or the system's users must be asked, which may block.
@@ -48,6 +56,14 @@ struct RecipientJudge: Sendable {
 
     /// May block, for as long as a directory service likes.
     func verdict(_ facts: MatchFacts) -> Verdict { verdict(router.match(facts), facts) }
+
+    /// Programs of tables are waited for by nobody; files and the system's users block the executor alone.
+    func inquire(
+        _ facts: MatchFacts, on executor: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
+        then answer: @escaping @Sendable (Verdict) -> Void
+    ) {
+        router.inquire(on: executor, { RecipientJudge(self, $0).verdict(facts) }, then: answer)
+    }
 
     private func action(_ outcome: MatchOutcome) -> Action? {
         guard case .rule(let rule, _) = outcome, case .action(let name) = rule.outcome else { return nil }
@@ -65,7 +81,10 @@ struct RecipientJudge: Sendable {
         case .rule(let rule, _) where rule.outcome == .reject: return .refused(Self.denied)
         case .rule:
             guard let action = action(outcome) else { return .refused(Self.notNow, trouble: "a rule has no action") }
-            return Self.isRelay(action) ? .accepted : verdict(router.expand(facts, action: action), facts.recipient)
+            var verdict = Verdict.accepted
+            if !Self.isRelay(action) { verdict = self.verdict(router.expand(facts, action: action), facts.recipient) }
+            verdict.action = action.name
+            return verdict
         }
     }
 
@@ -104,21 +123,5 @@ struct RecipientJudge: Sendable {
 
     private func isOwnPostmaster(_ mailbox: Mailbox) -> Bool {
         Self.isPostmaster(mailbox) && ownDomains.contains(mailbox.domain.lowercased())
-    }
-}
-
-extension Configuration {
-    /// The tables that rules look into.
-    fileprivate var tablesOfRules: [String] {
-        rules.flatMap(\.conditions).compactMap { condition in
-            switch condition.test {
-            case .fromSource(.named(let name)), .fromMailFrom(.named(let name)), .forDomain(.named(let name)),
-                .forRecipient(.named(let name)):
-                name
-            case .fromSource, .fromMailFrom, .forDomain, .forRecipient, .fromAny, .fromLocal, .fromAuthenticated,
-                .forAny, .forLocal, .tag:
-                nil
-            }
-        }
     }
 }

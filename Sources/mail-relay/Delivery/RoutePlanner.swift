@@ -2,6 +2,7 @@
 // connections, the queue.
 
 import MailModel
+import QueueKit
 import Routing
 
 /// What routing says of a recipient.
@@ -19,14 +20,43 @@ struct RoutePlanner: Sendable {
 
     init(router: Router) { self.router = router }
 
-    func decide(_ recipient: Recipient, of envelope: Envelope) -> RouteDecision {
-        // Routed before: only the action's name counts, as the configuration has it today.
-        if let name = recipient.action, let action = configuration.actions[name] {
-            return deliver(recipient.forwardPath, by: action, envelope)
+    /// Whether a decision may have to wait for the program of a table.
+    var asksPrograms: Bool {
+        configuration.tables.values.contains { if case .program = $0 { true } else { false } }
+    }
+
+    /// Decides for each of a message's recipients, by number. Files and the system's users may block `executor`; programs
+    /// are waited for by nobody, so that one that hangs holds up no other message.
+    func inquire(
+        _ recipients: [DueMessage.Outstanding], of envelope: Envelope,
+        on executor: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void,
+        then answer: @escaping @Sendable ([Int: RouteDecision]) -> Void
+    ) {
+        router.inquire(
+            on: executor, { RoutePlanner(router: $0).decide(recipients, of: envelope) }, then: answer)
+    }
+
+    func decide(_ recipients: [DueMessage.Outstanding], of envelope: Envelope) -> [Int: RouteDecision] {
+        let own = envelope.recipients.count
+        return Dictionary(
+            recipients.map { ($0.number, decide($0.recipient, of: envelope, isMember: $0.number >= own)) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
+    /// - Parameter isMember: an alias put the recipient in the place of another, which is not looked up again.
+    func decide(_ recipient: Recipient, of envelope: Envelope, isMember: Bool = false) -> RouteDecision {
+        let facts = MatchFacts(
+            origin: envelope.origin, reversePath: envelope.reversePath, recipient: recipient.forwardPath)
+        // Routed before: only the action's name counts, as the configuration has it today. The rules are asked again
+        // when it has no action of that name any more.
+        guard let name = recipient.action, let action = configuration.actions[name] else {
+            return decide(recipient, router.expand(facts), envelope)
         }
-        let expansion = router.expand(
-            MatchFacts(
-                origin: envelope.origin, reversePath: envelope.reversePath, recipient: recipient.forwardPath))
+        if isMember || action.isRelay { return deliver(recipient.forwardPath, by: action, envelope) }
+        return decide(recipient, router.expand(facts, action: action), envelope)
+    }
+
+    private func decide(_ recipient: Recipient, _ expansion: Expansion, _ envelope: Envelope) -> RouteDecision {
         if let refusal = expansion.refusal { return .refuse(refusal) }
         let targets = expansion.targets
         if targets.count == 1, targets[0].mailbox == recipient.forwardPath, expansion.refusals.isEmpty {
@@ -93,6 +123,10 @@ struct RoutePlanner: Sendable {
         if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
         return host.isEmpty ? nil : .lmtpHost(String(host), port: port)
     }
+}
+
+extension Action {
+    fileprivate var isRelay: Bool { if case .relay = method { true } else { false } }
 }
 
 extension EnhancedStatusCode {

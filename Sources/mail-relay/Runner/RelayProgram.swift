@@ -40,7 +40,7 @@ struct RelayProgram {
         let threads = NetworkThreads()
         let carrier = Carrier(
             resolver: Resolver(configuration), threads: threads, hostname: Machine.name)
-        let runner = Runner(
+        let runner = try Runner(
             queue: queue, inbox: inbox, carrier: carrier, router: router, once: once, log: log,
             reload: { [file, bundle, log] in
                 guard bundle == nil else {
@@ -55,7 +55,7 @@ struct RelayProgram {
         runner.run()
         trigger.stop()
         try readiness.stopping()
-        return once && queue.count > 0 ? .temporaryFailure : .success
+        return once && (queue.count > 0 || queue.hasUnread) ? .temporaryFailure : .success
     }
 
     private static func banner(_ layout: SpoolLayout, _ queue: Queue) -> String {

@@ -12,18 +12,39 @@ extension Runner {
     /// Opens a message, routes each recipient that is left, and starts the jobs.
     func attempt(_ id: QueueID) {
         let message: DueMessage
-        let content: () throws(QueueError) -> JobContent
         do throws(QueueError) {
             message = try queue.open(id)
         } catch {
             return faults.report(error, log)
         }
-        content = { () throws(QueueError) in try JobContent(message) }
-        var current = Progress(message)
+        let current = Progress(message)
+        guard planner.asksPrograms else {
+            return begin(id, current, planner.decide(message.outstanding, of: message.envelope))
+        }
+        progress[id] = current
+        planner.inquire(message.outstanding, of: message.envelope, on: { [routing] in routing.run($0) }) {
+            [inbox] decisions in inbox.post(.routed(id, decisions))
+        }
+    }
+
+    /// What the programs of tables were asked for is there.
+    func routed(_ id: QueueID, _ decisions: [Int: RouteDecision]) {
+        guard let current = progress[id] else { return }
+        guard !isStopping else {
+            progress[id] = nil
+            return giveBack(id)
+        }
+        begin(id, current, decisions)
+    }
+
+    private func begin(_ id: QueueID, _ opened: Progress, _ decisions: [Int: RouteDecision]) {
+        var current = opened
+        let message = current.message
         let jobs: [Job]
         do throws(QueueError) {
-            jobs = try plan(&current, content)
+            jobs = try plan(&current, decisions) { () throws(QueueError) in try JobContent(message) }
         } catch {
+            progress[id] = nil
             return give(up: id, error)
         }
         current.jobs = jobs.count
@@ -33,14 +54,19 @@ extension Runner {
         if jobs.isEmpty { conclude(id) }
     }
 
-    /// Routes the recipients; groups those with the same next hop and reverse-path into one job.
+    /// Groups the recipients with the same next hop and reverse-path into one job.
     private func plan(
-        _ current: inout Progress, _ content: () throws(QueueError) -> JobContent
+        _ current: inout Progress, _ decisions: [Int: RouteDecision],
+        _ content: () throws(QueueError) -> JobContent
     ) throws(QueueError) -> [Job] {
         var groups: [Group: [DueMessage.Outstanding]] = [:]
         var pending = current.message.outstanding
         while let next = pending.popLast() {
-            switch planner.decide(next.recipient, of: current.message.envelope) {
+            // Members of an alias have their action: nothing is looked up for them.
+            let decision =
+                decisions[next.number]
+                ?? planner.decide(next.recipient, of: current.message.envelope, isMember: true)
+            switch decision {
             case .deliver(let nextHop, let reversePath, let action):
                 current.actions[next.number] = action
                 groups[Group(nextHop: nextHop, reversePath: reversePath), default: []].append(next)
@@ -117,6 +143,11 @@ extension Runner {
     private func give(up id: QueueID, _ error: QueueError) {
         faults.report(error, log)
         if error.kind == .corrupt { return queue.setAside(id) }
-        do throws(QueueError) { try queue.finish(id) } catch { faults.report(error, log) }
+        giveBack(id)
+    }
+
+    /// Ends an attempt without a result.
+    private func giveBack(_ id: QueueID) {
+        do throws(QueueError) { _ = try queue.finish(id) } catch { faults.report(error, log) }
     }
 }

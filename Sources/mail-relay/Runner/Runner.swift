@@ -35,6 +35,8 @@ final class Runner {
     var faults = FaultLog()
     private let once: Bool
     private let reload: () -> Router?
+    /// Where recipients are looked up when a table has a program: whatever blocks there keeps only lookups waiting.
+    let routing: WorkQueue
     /// DSNs on their way into the spool that no message in flight waits for.
     var pendingNotices = 0
     /// When to end at the latest; nil while nobody asked.
@@ -51,7 +53,8 @@ final class Runner {
     init(
         queue: Queue, inbox: RunnerInbox, carrier: Carrier, router: Router, once: Bool, log: Logger,
         reload: @escaping () -> Router?
-    ) {
+    ) throws(QueueError) {
+        routing = try WorkQueue("routing")
         (self.queue, self.inbox, self.carrier, self.once, self.log) = (queue, inbox, carrier, once, log)
         (self.reload, hostname) = (reload, carrier.hostname)
         planner = RoutePlanner(router: router)
@@ -68,7 +71,11 @@ final class Runner {
         }
         takeLeave()
         queue.close()
+        // With nothing to do, what the queue found at its start is told here, and what closing it found always.
+        for case .report(let report) in inbox.take(within: 0) { tell(report) }
     }
+
+    var isStopping: Bool { stopBy != nil }
 
     private var isDone: Bool {
         if let stopBy { return progress.isEmpty && pendingNotices == 0 || clock.monotonic() >= stopBy }
@@ -102,6 +109,7 @@ final class Runner {
     private func handle(_ event: RunnerEvent) {
         switch event {
         case .wake: wantsCollect = true
+        case .routed(let id, let decisions): routed(id, decisions)
         case .ended(let result): take(result)
         case .notified(let id, let error): notified(id, error)
         case .warned(let id, let count, let error): warned(id, count: count, error)

@@ -8,6 +8,8 @@ import QueueKit
 enum RunnerEvent: Sendable {
     /// There may be new mail, or a helper finished.
     case wake
+    /// Where the recipients of a message go, by number.
+    case routed(QueueID, [Int: RouteDecision])
     case ended(JobResult)
     /// A DSN is durable (or not): its message's failures may be recorded.
     case notified(QueueID, QueueError?)

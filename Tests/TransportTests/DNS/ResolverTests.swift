@@ -17,6 +17,35 @@ struct ResolverTests {
         dns.stop()
     }
 
+    @Test func addressesHaveNames() async throws {
+        let six = "1." + String(repeating: "0.", count: 23) + "8.b.d.0.1.0.0.2.ip6.arpa"
+        try await withResolver { name, type, question in
+            switch (name, type) {
+            case ("7.2.0.192.in-addr.arpa", 12):
+                [
+                    DNSPacket.answer(
+                        to: question,
+                        [
+                            .init(owner: name, data: .cname("7.0/25.2.0.192.in-addr.arpa")),
+                            .init(owner: "7.0/25.2.0.192.in-addr.arpa", data: .ptr("Mail.Example.org")),
+                        ])
+                ]
+            case (six, 12): [DNSPacket.answer(to: question, [.init(owner: name, data: .ptr("six.example.org"))])]
+            case ("9.2.0.192.in-addr.arpa", 12):
+                [DNSPacket.answer(to: question, [.init(owner: name, data: .ptr("not a name"))])]
+            case ("2.2.0.192.in-addr.arpa", 12): [DNSPacket.answer(to: question, code: 2)]
+            default: [DNSPacket.answer(to: question, code: 3)]
+            }
+        } _: { resolver, _ in
+            #expect(await resolver.hostName(of: "192.0.2.7") == .name("Mail.Example.org"))
+            #expect(await resolver.hostName(of: "2001:db8::1") == .name("six.example.org"))
+            #expect(await resolver.hostName(of: "192.0.2.8") == .none)
+            #expect(await resolver.hostName(of: "192.0.2.9") == .none)
+            #expect(await resolver.hostName(of: "192.0.2.2") == .unknown("the name server reported a failure"))
+            #expect(await resolver.hostName(of: "mail.example.org") == .none)
+        }
+    }
+
     @Test func mailGoesByMX() async throws {
         try await withResolver { name, type, question in
             switch (name, type) {

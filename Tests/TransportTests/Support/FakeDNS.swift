@@ -10,6 +10,7 @@ import Synchronization
 enum DNSPacket {
     enum Data {
         case mx(UInt16, String), a([UInt8]), aaaa([UInt8]), cname(String), soa(minimum: UInt32), raw(UInt16, [UInt8])
+        case ptr(String)
     }
     struct Record {
         var owner: String
@@ -30,6 +31,7 @@ enum DNSPacket {
         case .a(let bytes): (1, bytes)
         case .aaaa(let bytes): (28, bytes)
         case .cname(let host): (5, name(host))
+        case .ptr(let host): (12, name(host))
         case .soa(let minimum):
             (
                 6,
