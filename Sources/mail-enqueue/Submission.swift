@@ -100,15 +100,21 @@ struct Submission {
                 + "(max-message-size). Nothing was stored. Send less, or let the administrator raise it.")
     }
 
-    /// The spool's errors in this program's terms: what is damaged there is not the message's fault (65).
+    /// The spool's errors in this program's terms: what is damaged there is not the message's fault (65), and rights that
+    /// are wrong there are not the caller's (77): the message may be sent again when they are mended.
     private static func onSpool<Value>(
         _ body: () throws(QueueError) -> Value
     ) throws(CommandFailure) -> Value {
         do throws(QueueError) {
             return try body()
         } catch {
-            let status = error.kind == .corrupt ? .configuration : ExitStatus(rawValue: error.exitStatus)
-            throw CommandFailure(status ?? .temporaryFailure, "the message was not stored: \(error)")
+            throw CommandFailure(Self.status(of: error), "the message was not stored: \(error)")
         }
+    }
+
+    private static func status(of error: QueueError) -> ExitStatus {
+        guard error.kind != .corrupt else { return .configuration }
+        let status = ExitStatus(rawValue: error.exitStatus) ?? .temporaryFailure
+        return status == .noPermission ? .temporaryFailure : status
     }
 }
