@@ -190,10 +190,10 @@ public final class Queue {
 
     /// How many messages are not final, without those whose drops are still being removed.
     public var count: Int { rows.count - awaitingDrop.count { rows[$0] != nil } }
-    /// Whether drops are on their way in, or helpers have something to tell: what is due may be more in a moment.
+    /// Whether drops or messages are on their way into a segment: what is due may be more in a moment. Helpers wake the
+    /// runner when they are there; what else they have to tell makes nothing due.
     public var isCollecting: Bool {
         drops.values.contains(where: \.isMoving) || moving.values.contains(where: \.isMoving)
-            || !inbox.access { $0.isEmpty }
     }
     /// Whether files of mail lie there that could not be read: sealed for a key that is not here, above all.
     public var hasUnread: Bool { !unreadable.isEmpty || !dropRetries.isEmpty }
