@@ -39,10 +39,12 @@ private struct MarkedMessage {
         let directory = try spool.directory(.queue)
         let file = try spool.directory(.incoming).open("\(segment)", flags: 0)
         let stamp = try SegmentReader.header(of: file).0.stamp
+        let frames = try JournalWriter.read(journal, in: directory, keys: fixture.ring)??.frames ?? 0
         try directory.unlink(journal)
         let writer = try JournalWriter(
             creating: journal, in: directory, segmentStamp: stamp, seal, clock: clock)
-        try writer.append([.removed(message: message.offset)])
+        // As many as there were: a shorter journal is refused for that.
+        while writer.frames < frames { try writer.append([.removed(message: message.offset)]) }
     }
 
     func strangersSeal() throws -> JournalSeal {
