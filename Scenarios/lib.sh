@@ -93,8 +93,7 @@ unpacked() {
     mkdir -p "$cache" && (
         cd "$cache" && rm -f "$2"_*.deb && apt-get -o APT::Sandbox::User=root download -qq "$2" && dpkg -x "$2"_*.deb "$1"
     ) && [ -e "$unpacked/$3" ] && return
-    echo "Debian's package $2 can't be had here"
-    exit 77
+    can_not "Debian's package $2 can't be had here"
 }
 
 # Postfix's smtp-source and smtp-sink; sets MAILTOOLS.
