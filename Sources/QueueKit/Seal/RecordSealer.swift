@@ -143,10 +143,7 @@ package final class RecordSealer {
                 throw SealError(.refused, "seal a record", "it is not the next of its message.")
             }
             let last = RecordStream.isLast(kind)
-            for index in 0..<4 {
-                nonce[SealedRecord.prefixLength + index] = UInt8(truncatingIfNeeded: next >> (24 - 8 * UInt32(index)))
-            }
-            nonce[CipherContext.nonceLength - 1] = last ? 1 : 0
+            nonce.replaceSubrange(SealedRecord.prefixLength..., with: SealedRecord.lastBytes(number: next, last: last))
             // Counted before the cipher runs: a nonce is used up even when sealing fails.
             next += 1
             ended = last
